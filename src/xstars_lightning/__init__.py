@@ -1,0 +1,1 @@
+"""X-STARS: cross-sensor self-supervised pretraining for Earth observation."""
