@@ -1,1 +1,8 @@
+"""What to watch while a cross-sensor encoder trains."""
 
+from xstars_lightning.callbacks.collapse import CollapseWatch
+from xstars_lightning.callbacks.pictures import Pictures
+from xstars_lightning.callbacks.retrieval import CrossSensorRetrieval
+from xstars_lightning.callbacks.summary import RunSummary
+
+__all__ = ["CollapseWatch", "CrossSensorRetrieval", "Pictures", "RunSummary"]

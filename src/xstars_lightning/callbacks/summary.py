@@ -1,0 +1,94 @@
+"""What came out of a run, and where it lies."""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import CSVLogger
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.table import Table
+
+__all__ = ["RunSummary", "plot_curves", "summarize"]
+
+
+class RunSummary(Callback):
+    """Draws the curves of a run and prints what rose, what fell and where everything is.
+
+    Reads the ``metrics.csv`` of Lightning's CSVLogger; without that logger it only says where
+    the checkpoints are.
+
+    Args:
+        metrics: Prefixes of the metrics to tell of.
+    """
+
+    def __init__(
+        self, metrics: tuple[str, ...] = ("train_loss", "train_dino", "train_align", "val_")
+    ) -> None:
+        self.metrics = tuple(metrics)
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Print the summary, once."""
+        if not trainer.is_global_zero:
+            return
+        console = Console()
+        for logger in trainer.loggers:
+            if isinstance(logger, CSVLogger):
+                logger.save()
+                path = Path(logger.log_dir) / "metrics.csv"
+                log = pd.read_csv(path)
+                console.print(_table(summarize(log, self.metrics)))
+                figure = plot_curves(log)
+                figure.savefig(Path(logger.log_dir) / "curves.png", dpi=100)
+                plt.close(figure)
+        checkpoint = trainer.checkpoint_callback
+        places = {
+            "best checkpoint": getattr(checkpoint, "best_model_path", ""),
+            "last checkpoint": getattr(checkpoint, "last_model_path", ""),
+            "metrics, curves, pictures": trainer.log_dir,
+        }
+        for name, place in places.items():
+            if place:
+                console.print(f"{name:>26}: {place}", soft_wrap=True, highlight=False)
+
+
+def summarize(log: pd.DataFrame, prefixes: tuple[str, ...]) -> dict[str, tuple[float, float]]:
+    """First and last value of every metric whose name starts with a prefix.
+
+    Values of training are the means of the first and the last tenth, since they are noisy.
+    """
+    found = {}
+    for name in log.columns:
+        values = log[name].dropna()
+        if name.startswith(prefixes) and len(values) > 1:
+            few = max(1, len(values) // 10) if name.startswith("train_") else 1
+            found[name] = (float(values.iloc[:few].mean()), float(values.iloc[-few:].mean()))
+    return found
+
+
+def _table(changes: dict[str, tuple[float, float]]) -> Table:
+    table = Table(title="From the start of the run to its end")
+    for column in ("metric", "start", "end", ""):
+        table.add_column(column, justify="left" if column in ("metric", "") else "right")
+    for name, (start, end) in changes.items():
+        table.add_row(name, f"{start:.3f}", f"{end:.3f}", "rose" if end > start else "fell")
+    return table
+
+
+def plot_curves(log: pd.DataFrame) -> Figure:
+    """Losses on the left, retrieval between sensors on the right, over steps."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
+    for axis, prefixes, title in (
+        (left, ("train_loss", "train_dino", "train_align"), "losses"),
+        (right, ("val_patch_",), "patch recall@1 on held-out ground"),
+    ):
+        for name in (name for name in log.columns if name.startswith(prefixes)):
+            values = log[["step", name]].dropna()
+            axis.plot(values["step"], values[name], label=name.removeprefix("val_patch_"))
+        axis.set(title=title, xlabel="optimizer step")
+        axis.grid(alpha=0.3)
+        if axis.lines:
+            axis.legend(fontsize=7)
+    right.set_ylim(0, 1)
+    return figure

@@ -1,0 +1,104 @@
+"""The command ``xstars``: fit, validate, test and predict from YAML files."""
+
+import os
+import sys
+from typing import Any
+
+import lightning.pytorch as pl
+import torchgeo.datamodules  # short class names of TorchGeo
+import torchgeo.tasks
+from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.cli import ArgsType, LightningCLI, Namespace
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from torchgeo.datamodules import BaseDataModule
+from torchgeo.tasks import BaseTask
+
+import xstars_lightning.callbacks
+import xstars_lightning.datamodules
+import xstars_lightning.tasks  # noqa: F401 - short class names of ours
+from xstars_lightning import __version__
+
+__all__ = ["XStarsCLI", "main"]
+
+GDAL = {
+    # No listing of the folder for every file that is opened, which is slow on remote storage;
+    # sidecar files (.ovr, .msk, .aux.xml) are still found, which EMPTY_DIR would prevent.
+    "GDAL_DISABLE_READDIR_ON_OPEN": "TRUE",
+    # A lost packet must not end a run of days.
+    "GDAL_HTTP_MAX_RETRY": "5",
+    "GDAL_HTTP_RETRY_DELAY": "1",
+    # One request for the blocks that a window touches.
+    "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
+    "VSI_CACHE": "TRUE",
+}
+
+TRAINER_DEFAULTS = {
+    # Our samplers share the windows out to the processes themselves; Lightning would put its own
+    # sampler over them and shuffle what is already drawn.
+    "use_distributed_sampler": False,
+    # Validate before the first step, so that curves start where the untrained model stands.
+    "num_sanity_val_steps": -1,
+    "gradient_clip_val": 3.0,
+    "log_every_n_steps": 10,
+}
+
+
+class XStarsCLI(LightningCLI):
+    """LightningCLI whose model learns its sensors from the data, with callbacks one always wants."""
+
+    def before_instantiate_classes(self) -> None:
+        """Give the sensors of the data to a model that takes sensors and was given none."""
+        config = self.config if self.subcommand is None else self.config[self.subcommand]
+        model, data = config.get("model.init_args"), config.get("data.init_args")
+        if model and data and "sensors" in model and model.sensors is None and "sensors" in data:
+            model.sensors = data.sensors
+
+    def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
+        """Add progress bar, checkpoints of best and last, and loggers where the YAML has none."""
+        config = self.config_init if self.subcommand is None else self.config_init[self.subcommand]
+        callbacks = list(config.trainer.callbacks or [])
+        for default in self._default_callbacks(config):
+            if not any(isinstance(callback, type(default)) for callback in callbacks):
+                callbacks.append(default)
+        kwargs.setdefault("callbacks", callbacks)
+        if config.trainer.logger in (None, True):
+            kwargs.setdefault("logger", _loggers(config.trainer.default_root_dir or "runs"))
+        return super().instantiate_trainer(**kwargs)
+
+    def _default_callbacks(self, config: Namespace) -> list[pl.Callback]:
+        checkpoint = ModelCheckpoint(
+            monitor=self.model.monitor, mode=self.model.mode, filename="best-{step}", save_last=True
+        )
+        callbacks: list[pl.Callback] = [RichProgressBar(leave=False), checkpoint]
+        return callbacks if config.trainer.logger is False else [*callbacks, LearningRateMonitor("step")]
+
+
+def _loggers(folder: str) -> list[Any]:
+    """CSV and TensorBoard side by side in the next free ``<folder>/version_<n>``."""
+    csv = CSVLogger(folder, name="")
+    return [csv, TensorBoardLogger(folder, name="", version=csv.version)]
+
+
+def main(args: ArgsType = None) -> None:
+    """Entry point of ``xstars``.
+
+    Args:
+        args: Arguments in place of those of the command line, as a list.
+    """
+    for name, value in GDAL.items():
+        os.environ.setdefault(name, value)
+    XStarsCLI(
+        model_class=BaseTask,
+        datamodule_class=BaseDataModule,
+        subclass_mode_model=True,
+        subclass_mode_data=True,
+        seed_everything_default=0,
+        trainer_defaults=TRAINER_DEFAULTS,
+        parser_kwargs={"version": __version__, "prog": "xstars"},
+        save_config_kwargs={"overwrite": True},
+        args=args,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+"""Schedules of X-STARS as pure functions of the optimizer step, so that a resumed run continues exactly."""
+
+from dataclasses import dataclass
+
+from lightly.utils.scheduler import cosine_schedule, cosine_warmup_schedule
+
+__all__ = ["Schedules"]
+
+
+@dataclass(frozen=True)
+class Schedules:
+    """What changes while a DINO student trains [0]; every method takes the optimizer step, from 0.
+
+    Args:
+        steps: Optimizer steps of the whole run.
+        lr: Peak learning rate; warmed up linearly from 0, then cosine to ``final_lr``.
+        final_lr: Learning rate at the end.
+        warmup: Share of the steps in which the learning rate and the temperature are warmed up.
+        weight_decay: Weight decay at start and end, cosine between them.
+        momentum: Momentum of the teacher at the start, cosine to 1.
+        teacher_temperature: Temperature of the teacher before and after its linear warm-up.
+
+    References:
+        [0]: DINO, 2021, https://arxiv.org/abs/2104.14294
+    """
+
+    steps: int
+    lr: float
+    final_lr: float
+    warmup: float
+    weight_decay: tuple[float, float]
+    momentum: float
+    teacher_temperature: tuple[float, float]
+
+    @property
+    def warmup_steps(self) -> int:
+        """Steps of the warm-ups."""
+        return round(self.steps * self.warmup)
+
+    def learning_rate(self, step: int) -> float:
+        """Learning rate."""
+        return cosine_warmup_schedule(
+            min(step, self.steps), self.steps, self.lr, self.final_lr, self.warmup_steps, 0.0
+        )
+
+    def decay(self, step: int) -> float:
+        """Weight decay."""
+        return cosine_schedule(min(step, self.steps), self.steps, *self.weight_decay)
+
+    def teacher_momentum(self, step: int) -> float:
+        """Share of its own weights that the teacher keeps."""
+        return cosine_schedule(min(step, self.steps), self.steps, self.momentum, 1.0)
+
+    def temperature(self, step: int) -> float:
+        """Temperature of the teacher's softmax."""
+        first, last = self.teacher_temperature
+        return first + (last - first) * min(1.0, step / max(1, self.warmup_steps))

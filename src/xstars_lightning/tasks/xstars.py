@@ -1,0 +1,245 @@
+"""X-STARS: self-distillation on every sensor, dense alignment between sensors."""
+
+import math
+from collections.abc import Callable, Mapping
+from itertools import combinations
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from lightly.loss import DINOLoss
+from lightly.models.modules import DINOProjectionHead
+from lightly.models.utils import update_momentum
+from timm.optim import param_groups_weight_decay
+from torch import Tensor, nn
+from torch.optim import AdamW, Optimizer
+from torchgeo.tasks import BaseTask
+
+from xstars_lightning.losses import MSADLoss
+from xstars_lightning.models import AlignmentHead, CrossSensorEncoder
+from xstars_lightning.models.weights import DESCRIPTION, describe_encoder
+from xstars_lightning.sensors import Sensor, resolve_sensors
+from xstars_lightning.tasks.schedules import Schedules
+from xstars_lightning.transforms import MultiCrop, Views
+
+__all__ = ["XStars"]
+
+
+class XStars(BaseTask):
+    """Pretrains one encoder for all sensors of a cross-sensor datamodule.
+
+    The loss of X-STARS [0] is the mean over sensors of DINO [1] between views of one sensor, plus ``alpha``
+    times the mean over pairs of sensors of MSAD between their patches at the same places. The
+    class tokens go through DINO's head, the patch tokens through one alignment head for all
+    sensors. The encoder to keep is the teacher.
+
+    Args:
+        sensors: Sensors by the names under which they stand in batches, as catalogue names or
+            in full. The command line takes them from the data.
+        backbone: Name of a timm vision transformer.
+        image_size: Side of global crops, and of whole windows in validation, in pixels.
+        local_size: Side of local crops in pixels.
+        local_crops: Number of local crops; 0 for none.
+        global_scale: Share of the window's area that a global crop covers, smallest and largest.
+        local_scale: The same for local crops.
+        alpha: Weight of the alignment; 0 is DINO alone.
+        temperature: Temperature of the alignment.
+        label_smoothing: Label smoothing of the alignment.
+        prototypes: Outputs K of DINO's head; about 1,024 for less than 20,000 windows, 65,536
+            for millions.
+        head_dim: Hidden width of both heads.
+        lr: Peak learning rate of AdamW, for the batch size in use.
+        final_lr: Learning rate at the end of its cosine.
+        warmup: Share of the steps in which learning rate and teacher temperature are warmed up.
+        weight_decay: Weight decay at start and end; biases and norms have none.
+        momentum: Momentum of the teacher at the start; it rises to 1.
+        teacher_temperature: Temperature of the teacher before and after its warm-up.
+        freeze_last_layer: Share of the steps in which DINO's last layer stays as it is.
+        drop_path_rate: Stochastic depth of the student.
+
+    Raises:
+        ValueError: If there is no sensor or an option is out of its domain.
+
+    References:
+        [0]: X-STARS, 2024, https://arxiv.org/abs/2405.09922
+        [1]: DINO, 2021, https://arxiv.org/abs/2104.14294
+    """
+
+    monitor = "val_retrieval"
+    mode = "max"
+
+    def __init__(
+        self,
+        sensors: dict[str, Sensor | str] | None = None,
+        backbone: str = "vit_small_patch16_224",
+        image_size: int = 224,
+        local_size: int = 96,
+        local_crops: int = 6,
+        global_scale: tuple[float, float] = (0.4, 1.0),
+        local_scale: tuple[float, float] = (0.05, 0.4),
+        alpha: float = 1.0,
+        temperature: float = 0.1,
+        label_smoothing: float = 0.0,
+        prototypes: int = 4096,
+        head_dim: int = 2048,
+        lr: float = 5e-4,
+        final_lr: float = 1e-6,
+        warmup: float = 0.1,
+        weight_decay: tuple[float, float] = (0.04, 0.4),
+        momentum: float = 0.996,
+        teacher_temperature: tuple[float, float] = (0.04, 0.07),
+        freeze_last_layer: float = 0.01,
+        drop_path_rate: float = 0.1,
+    ) -> None:
+        if not sensors:
+            raise ValueError("XStars needs its sensors; pass those of the datamodule, sensors=dm.sensors.")
+        super().__init__()
+
+    def configure_models(self) -> None:
+        """Student and teacher, equal at first, and the alignment head."""
+        p = self.hparams
+        sensors = resolve_sensors(p["sensors"])
+        self.model = CrossSensorEncoder(sensors, p["backbone"], p["drop_path_rate"])
+        self.teacher = CrossSensorEncoder(sensors, p["backbone"])
+        dim = self.model.embed_dim
+        self.head, self.teacher_head = (
+            DINOProjectionHead(dim, p["head_dim"], output_dim=p["prototypes"]) for _ in range(2)
+        )
+        self.teacher.load_state_dict(self.model.state_dict())
+        self.teacher_head.load_state_dict(self.head.state_dict())
+        self.teacher.requires_grad_(False)
+        self.teacher_head.requires_grad_(False)
+        self.align_head = AlignmentHead(dim, p["head_dim"])
+        self.views = MultiCrop(
+            sensors,
+            p["image_size"],
+            p["local_size"],
+            p["local_crops"],
+            self.model.patch_size,
+            p["global_scale"],
+            p["local_scale"],
+        )
+
+    def configure_losses(self) -> None:
+        """DINO with a centre per sensor, and MSAD.
+
+        With one centre for all sensors, a teacher could give each its own prototypes.
+        """
+        p = self.hparams
+        self.dino = nn.ModuleDict({name: DINOLoss(p["prototypes"]) for name in self.model.sensors})
+        self.msad = MSADLoss(p["temperature"], p["label_smoothing"])
+
+    @property
+    def sensors(self) -> dict[str, Sensor]:
+        """The sensors, by the names under which they stand in batches."""
+        return self.teacher.sensors
+
+    @property
+    def schedules(self) -> Schedules:
+        """The schedules of this run, for as many steps as the trainer will take."""
+        p = self.hparams
+        names = ("lr", "final_lr", "warmup", "weight_decay", "momentum", "teacher_temperature")
+        return Schedules(int(self.trainer.estimated_stepping_batches), **{name: p[name] for name in names})
+
+    def configure_optimizers(self) -> Optimizer:
+        """AdamW; no decay for biases and norms, a group of its own for DINO's last layer."""
+        last = list(self.head.last_layer.parameters())
+        rest = nn.ModuleList([self.model, self.head.layers, self.align_head])
+        groups = param_groups_weight_decay(rest, self.hparams["weight_decay"][0])
+        frozen = {"params": [p for p in last if p.requires_grad], "weight_decay": 0.0, "last_layer": True}
+        return AdamW([*groups, frozen], lr=self.hparams["lr"])
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Set learning rate and weight decay for the step to come."""
+        schedules, step = self.schedules, self.global_step
+        thaw = self.hparams["freeze_last_layer"] * schedules.steps
+        for group in self.trainer.optimizers[0].param_groups:
+            frozen = group.get("last_layer", False) and step < thaw
+            group["lr"] = 0.0 if frozen else schedules.learning_rate(step)
+            if group["weight_decay"]:
+                group["weight_decay"] = schedules.decay(step)
+
+    def training_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> Tensor:
+        """Loss of one batch of windows with ``image_<sensor>`` and ``valid_<sensor>``."""
+        views = self.views(batch)
+        tokens = self._tokens(self.model, views, "globals")
+        student = [tokens[:, 0]]
+        if self.hparams["local_crops"]:
+            student.append(self._tokens(self.model, views, "locals")[:, 0])
+        with torch.no_grad():
+            teacher = self.teacher_head(self._tokens(self.teacher, views, "globals")[:, 0])
+        losses = self._dino_losses(self.head(torch.cat(student)), teacher)
+        dino = torch.stack(list(losses.values())).mean()
+        pairs = self._align_losses(self.align_head(tokens[:, 1:]), views)
+        align = torch.stack(list(pairs.values())).mean() if pairs else dino.new_zeros(())
+        loss: Tensor = dino + self.hparams["alpha"] * align
+        self.log_dict({"train_loss": loss, "train_dino": dino, "train_align": align}, prog_bar=True)
+        # 1 is the signature of uniform collapse.
+        self.log("train_dino_ratio", dino / math.log(self.hparams["prototypes"]))
+        self.log_dict({f"train_dino_{name}": value for name, value in losses.items()})
+        self.log_dict({f"train_align_{a}_{b}": value for (a, b), value in pairs.items()})
+        return loss
+
+    @staticmethod
+    def _tokens(encoder: CrossSensorEncoder, views: Mapping[str, Views], kind: str) -> Tensor:
+        """Tokens (S V B, 1 + N, D) of the S sensors' views of one kind, in one pass of the trunk."""
+        return encoder.contextualize(
+            torch.cat([encoder.embed(getattr(v, kind), s) for s, v in views.items()])
+        )
+
+    def _dino_losses(self, student: Tensor, teacher: Tensor) -> dict[str, Tensor]:
+        """DINO per sensor; student (S (2 + L) B, K) with all global views first, teacher (S 2 B, K)."""
+        sensors = len(self.dino)
+        far, near = student.float().split([len(teacher), len(student) - len(teacher)])
+        windows = len(teacher) // (2 * sensors)
+        views = torch.cat([x.unflatten(0, (sensors, -1, windows)) for x in (far, near) if len(x)], dim=1)
+        targets = teacher.float().unflatten(0, (sensors, 2, windows))
+        temperature = self.schedules.temperature(self.global_step)
+        with torch.autocast(student.device.type, enabled=False):
+            return {
+                name: loss(list(targets[i]), list(views[i]), teacher_temp=temperature)
+                for i, (name, loss) in enumerate(self.dino.items())
+            }
+
+    def _align_losses(self, embeddings: Tensor, views: Mapping[str, Views]) -> dict[tuple[str, str], Tensor]:
+        """MSAD per pair of sensors; embeddings (S 2 B, N, P) of the global views."""
+
+        def places(x: Tensor) -> Tensor:
+            """(2 B, N, ...) -> (B, 2 N, ...): the place n of one view is not that of the other."""
+            return torch.cat(x.chunk(2), dim=1)
+
+        embedded = dict(zip(views, map(places, embeddings.chunk(len(views))), strict=True))
+        valid = {name: places(v.valid) for name, v in views.items()}
+        return {
+            (a, b): self.msad(embedded[a], embedded[b], valid[a] & valid[b])
+            for a, b in combinations(views, 2)
+        }
+
+    def optimizer_step(
+        self,
+        epoch: int,
+        batch_idx: int,
+        optimizer: Any,
+        optimizer_closure: Callable[[], Any] | None = None,
+    ) -> None:
+        """Step the student, then move the teacher by 1 - m towards it."""
+        momentum = self.schedules.teacher_momentum(self.global_step)
+        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        with torch.no_grad():
+            update_momentum(self.model, self.teacher, momentum)
+            update_momentum(self.head, self.teacher_head, momentum)
+
+    def encode(self, batch: Mapping[str, Tensor], sensor: str) -> Tensor:
+        """Tokens (B, 1 + N, D) of the teacher for whole windows, resized to ``image_size``."""
+        size = self.hparams["image_size"]
+        image = F.interpolate(batch[f"image_{sensor}"], (size, size), mode="bilinear", antialias=True)
+        tokens: Tensor = self.teacher(image, sensor)
+        return tokens
+
+    def validation_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> dict[str, Tensor]:
+        """Tokens of every sensor, for the callbacks."""
+        return {sensor: self.encode(batch, sensor) for sensor in self.sensors}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Leave word of what encoder the checkpoint holds, for ``load_encoder``."""
+        checkpoint[DESCRIPTION] = describe_encoder(self.teacher, "teacher.")

@@ -1,0 +1,78 @@
+"""Random crops as affine maps of the ground: drawn once, applied to every sensor."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+__all__ = ["average_down", "crop", "random_crops"]
+
+
+def random_crops(
+    count: int,
+    scale: tuple[float, float],
+    ratio: tuple[float, float] = (3 / 4, 4 / 3),
+    device: torch.device | str = "cpu",
+) -> Tensor:
+    """Draw crops with one of the eight flips and quarter turns each.
+
+    Seen from above no direction is special, hence the turns. Coordinates are those of
+    ``affine_grid``: the window is the square [-1, 1] x [-1, 1] whatever its number of pixels, so
+    one crop names the same ground for every sensor.
+
+    Args:
+        count: Number of crops B.
+        scale: Smallest and largest share of the window's area, in (0, 1].
+        ratio: Smallest and largest ratio of width to height, drawn log-uniformly.
+        device: Where to draw.
+
+    Returns:
+        Affine maps (B, 2, 3) from crop to window.
+    """
+    area = torch.empty(count, device=device).uniform_(*scale)
+    aspect = torch.empty(count, device=device).uniform_(math.log(ratio[0]), math.log(ratio[1])).exp()
+    half = torch.stack([(area * aspect).sqrt(), (area / aspect).sqrt()], dim=1).clamp(max=1)
+    centre = (torch.rand(count, 2, device=device) * 2 - 1) * (1 - half)
+    signs = torch.randint(0, 2, (count, 2), device=device) * 2 - 1
+    linear = torch.diag_embed(signs.float())
+    transpose = torch.rand(count, device=device) < 0.5
+    linear = torch.where(transpose[:, None, None], linear.flip(2), linear)
+    return torch.cat([half[:, :, None] * linear, centre[:, :, None]], dim=2)
+
+
+def crop(image: Tensor, crops: Tensor, size: int) -> Tensor:
+    """Cut crops out of windows and resample them bilinearly to one size.
+
+    Args:
+        image: Windows (B, C, H, W).
+        crops: Maps of :func:`random_crops`, (V B, 2, 3): V crops of each window, view-major.
+        size: Side of the crops in pixels.
+
+    Returns:
+        Crops (V B, C, size, size), view-major.
+    """
+    windows, channels = image.shape[:2]
+    views = len(crops) // windows
+    grid = F.affine_grid(crops, [len(crops), channels, size, size], align_corners=False)
+    # The views of a window stand below each other in one grid, so that no window is copied.
+    grid = grid.unflatten(0, (views, windows)).transpose(0, 1).flatten(1, 2)
+    cut = F.grid_sample(image, grid, padding_mode="border", align_corners=False)
+    return cut.unflatten(2, (views, size)).permute(2, 0, 1, 3, 4).flatten(0, 1)
+
+
+def average_down(image: Tensor, side: float) -> Tensor:
+    """Average a window so that it has less than 2 ``side`` pixels, against aliasing in :func:`crop`.
+
+    Args:
+        image: Windows (B, C, H, W).
+        side: Pixels that the window would have at the resolution of its crops.
+
+    Returns:
+        Windows of the same ground, (B, C, H / f, W / f) with a whole f, rounded.
+    """
+    factor = int(max(image.shape[-2:]) / side)
+    if factor < 2:
+        return image
+    height, width = (round(length / factor) for length in image.shape[-2:])
+    return F.adaptive_avg_pool2d(image, (height, width))
