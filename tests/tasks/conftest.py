@@ -1,0 +1,63 @@
+"""A small X-STARS on random windows of two sensors."""
+
+import lightning.pytorch as pl
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from xstars_lightning.tasks import XStars
+
+OPTIONS = {
+    "sensors": {"aerial": "aerial_rgb", "s2": "sentinel2_l2a"},
+    "backbone": "vit_tiny_patch16_224",
+    "image_size": 32,
+    "local_size": 16,
+    "local_crops": 2,
+    "prototypes": 64,
+    "head_dim": 32,
+}
+
+
+def windows(count=8):
+    generator = torch.Generator().manual_seed(0)
+    return [
+        {
+            "image_aerial": torch.rand(3, 40, 40, generator=generator),
+            "valid_aerial": torch.ones(1, 40, 40, dtype=torch.bool),
+            "image_s2": torch.rand(12, 20, 20, generator=generator),
+            "valid_s2": torch.ones(1, 20, 20, dtype=torch.bool),
+        }
+        for _ in range(count)
+    ]
+
+
+@pytest.fixture
+def make_task():
+    def make(**options):
+        torch.manual_seed(0)
+        return XStars(**(OPTIONS | options))
+
+    return make
+
+
+@pytest.fixture
+def loader():
+    return DataLoader(windows(), batch_size=4)
+
+
+@pytest.fixture
+def make_trainer(tmp_path):
+    def make(**options):
+        defaults = {
+            "max_epochs": 1,
+            "accelerator": "cpu",
+            "logger": False,
+            "enable_checkpointing": False,
+            "enable_progress_bar": False,
+            "enable_model_summary": False,
+            "num_sanity_val_steps": 0,
+            "default_root_dir": tmp_path,
+        }
+        return pl.Trainer(**(defaults | options))
+
+    return make

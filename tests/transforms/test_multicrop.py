@@ -1,0 +1,79 @@
+"""Views: shared geometry, separate photometry, validity by patch."""
+
+import pytest
+import torch
+
+from xstars_lightning.sensors import resolve_sensors
+from xstars_lightning.transforms import MultiCrop, Photometric
+
+SENSORS = resolve_sensors({"aerial": "aerial_rgb", "s2": "sentinel2_l2a"})
+
+
+def batch(windows=3):
+    torch.manual_seed(0)
+    return {
+        "image_aerial": torch.rand(windows, 3, 64, 64),
+        "valid_aerial": torch.ones(windows, 1, 64, 64, dtype=torch.bool),
+        "image_s2": torch.rand(windows, 12, 32, 32),
+        "valid_s2": torch.ones(windows, 1, 32, 32, dtype=torch.bool),
+    }
+
+
+def without_photometry(multicrop):
+    multicrop.photometric = torch.nn.ModuleDict({name: torch.nn.Identity() for name in multicrop.photometric})
+    return multicrop
+
+
+@pytest.mark.parametrize("local_crops", [0, 3])
+def test_shapes(local_crops):
+    views = MultiCrop(SENSORS, 48, 16, local_crops)(batch())
+    assert views["aerial"].globals.shape == (6, 3, 48, 48)
+    assert views["s2"].locals.shape == (3 * local_crops, 12, 16, 16)
+    assert views["s2"].valid.shape == (6, 9)
+
+
+def test_geometry_is_shared_between_sensors_and_not_between_views():
+    windows = batch()
+    windows["image_s2"] = windows["image_aerial"][:, :1].expand(-1, 12, -1, -1)
+    windows["valid_s2"] = windows["valid_aerial"]
+    views = without_photometry(MultiCrop(SENSORS, 48, 16, 2))(windows)
+    for kind in ("globals", "locals"):
+        a, b = getattr(views["aerial"], kind)[:, :1], getattr(views["s2"], kind)[:, :1]
+        torch.testing.assert_close(a, b)
+    first, second = views["aerial"].globals.chunk(2)
+    assert not torch.allclose(first, second)
+
+
+def test_photometry_is_not_shared():
+    images = torch.rand(8, 3, 32, 32)
+    change = Photometric(3)
+    assert not torch.allclose(change(images), change(images))
+
+
+def test_photometry_does_not_clip_and_keeps_about_the_range():
+    torch.manual_seed(0)
+    bright = torch.rand(64, 12, 16, 16) * 1.5
+    changed = Photometric(12)(bright)
+    assert changed.max() > 1.5
+    assert changed.isfinite().all()
+    assert changed.mean() == pytest.approx(0.75, abs=0.1)
+
+
+def test_photometry_is_float32_under_autocast():
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert Photometric(3)(torch.rand(2, 3, 16, 16)).dtype == torch.float32
+
+
+def test_invalid_ground_makes_invalid_patches():
+    windows = batch(1)
+    windows["valid_aerial"][..., :32] = False
+    views = MultiCrop(SENSORS, 64, 16, 0, global_scale=(1.0, 1.0))(windows)
+    grid = views["aerial"].valid.unflatten(1, (4, 4)).float()
+    for view in grid:  # one half in any orientation; the crop's ratio is 1 at full scale or cut
+        assert view.mean() == pytest.approx(0.5, abs=0.26)
+    assert views["s2"].valid.all()
+
+
+def test_sizes_must_fit_the_patches():
+    with pytest.raises(ValueError, match="local_size 20.*16"):
+        MultiCrop(SENSORS, 48, 20)
