@@ -5,8 +5,6 @@ import sys
 from typing import Any
 
 import lightning.pytorch as pl
-import torchgeo.datamodules  # short class names of TorchGeo
-import torchgeo.tasks
 from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.cli import ArgsType, LightningCLI, Namespace
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
@@ -52,6 +50,16 @@ class XStarsCLI(LightningCLI):
         model, data = config.get("model.init_args"), config.get("data.init_args")
         if model and data and "sensors" in model and model.sensors is None and "sensors" in data:
             model.sensors = data.sensors
+
+    def instantiate_classes(self) -> None:
+        """Let an error of a constructor stand alone; jsonargparse wraps it in a page of its own."""
+        try:
+            super().instantiate_classes()
+        except ValueError as error:
+            first: BaseException = error
+            while first.__cause__ is not None:
+                first = first.__cause__
+            raise first from None
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """Add progress bar, checkpoints of best and last, and loggers where the YAML has none."""

@@ -5,7 +5,7 @@ pixels are read, and ``mean`` and ``std`` describe the result.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from typing import Any
 

@@ -149,7 +149,8 @@ def test_is_computed_in_float32_under_autocast():
 
 
 @pytest.mark.parametrize(
-    ("a", "b", "valid"), [((2, 3, 4), (2, 3, 5), None), ((2, 3), (2, 3), None), ((2, 3, 4), (2, 3, 4), (3, 2))]
+    ("a", "b", "valid"),
+    [((2, 3, 4), (2, 3, 5), None), ((2, 3), (2, 3), None), ((2, 3, 4), (2, 3, 4), (3, 2))],
 )
 def test_wrong_shapes_are_named(a, b, valid):
     mask = None if valid is None else torch.ones(valid, dtype=torch.bool)

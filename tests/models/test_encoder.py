@@ -6,7 +6,11 @@ import torch
 from xstars_lightning.models import CrossSensorEncoder
 from xstars_lightning.sensors import get_sensor
 
-SENSORS = {"aerial": get_sensor("aerial_rgb"), "landsat": get_sensor("landsat_rgb"), "s2": get_sensor("sentinel2_l2a")}
+SENSORS = {
+    "aerial": get_sensor("aerial_rgb"),
+    "landsat": get_sensor("landsat_rgb"),
+    "s2": get_sensor("sentinel2_l2a"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +49,8 @@ def test_statistics_travel_with_the_weights(encoder):
 def test_gradient_reaches_trunk_and_every_stem():
     encoder = CrossSensorEncoder(SENSORS)
     loss = sum(
-        encoder(torch.rand(2, len(sensor.bands), 32, 32), name).square().sum() for name, sensor in SENSORS.items()
+        encoder(torch.rand(2, len(sensor.bands), 32, 32), name).square().sum()
+        for name, sensor in SENSORS.items()
     )
     loss.backward()
     assert [name for name, p in encoder.named_parameters() if p.grad is None or not p.grad.any()] == []
@@ -54,7 +59,9 @@ def test_gradient_reaches_trunk_and_every_stem():
 def test_joint_pass_equals_separate_passes(encoder):
     a, b = torch.rand(2, 2, 3, 32, 32)
     joint = encoder.contextualize(torch.cat([encoder.embed(a, "aerial"), encoder.embed(b, "landsat")]))
-    torch.testing.assert_close(joint, torch.cat([encoder(a, "aerial"), encoder(b, "landsat")]), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(
+        joint, torch.cat([encoder(a, "aerial"), encoder(b, "landsat")]), atol=1e-5, rtol=1e-4
+    )
 
 
 def test_new_sensor_shares_the_stem_of_its_bands():

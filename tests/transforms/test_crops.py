@@ -20,7 +20,9 @@ def test_same_ground_at_any_resolution(fine, coarse):
     torch.manual_seed(0)
     crops = random_crops(16, (0.2, 0.8))
     a, b = (crop(coordinates(n).expand(16, -1, -1, -1), crops, 32) for n in (fine, coarse))
-    inside = (b.abs() < 1 - 2 / min(fine, coarse)).all(1, keepdim=True)  # bilinear clamps in the outermost half pixel
+    inside = (b.abs() < 1 - 2 / min(fine, coarse)).all(
+        1, keepdim=True
+    )  # bilinear clamps in the outermost half pixel
     torch.testing.assert_close(a[inside.expand_as(a)], b[inside.expand_as(b)], atol=1e-4, rtol=0)
 
 
@@ -53,7 +55,9 @@ def test_crops_stay_inside_and_have_the_scale_asked_for():
 
 def test_all_eight_orientations_occur():
     torch.manual_seed(0)
-    signs = {tuple(torch.sign(linear).flatten().int().tolist()) for linear in random_crops(400, (1, 1))[:, :, :2]}
+    signs = {
+        tuple(torch.sign(linear).flatten().int().tolist()) for linear in random_crops(400, (1, 1))[:, :, :2]
+    }
     assert len(signs) == 8
 
 

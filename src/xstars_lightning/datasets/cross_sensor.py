@@ -1,0 +1,132 @@
+"""Two or more sensors over the same ground, each at its own resolution."""
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any
+
+import shapely
+from matplotlib.figure import Figure
+from pyproj import CRS
+from shapely.geometry.base import BaseGeometry
+from torchgeo.datasets.utils import GeoSlice
+
+from xstars_lightning.datasets.base import ExactGeoDataset, Sample
+from xstars_lightning.datasets.intersection import intersect
+from xstars_lightning.datasets.plots import plot_images
+from xstars_lightning.datasets.raster import NativeRasterDataset
+
+__all__ = ["CrossSensorDataset"]
+
+
+class CrossSensorDataset(ExactGeoDataset):
+    """Rasters of several sensors, joined by the ground that all of them show.
+
+    One window gives one sample with every sensor in it, each on its own pixel grid: unlike
+    TorchGeo's ``IntersectionDataset`` it brings them to no common resolution, and leaves the
+    datasets it is given as they are. The joint CRS is that of the finest sensor if it is in metres,
+    else the UTM zone that fits. Acquisition times play no part in the join.
+
+    Args:
+        datasets: A dataset per sensor; the keys name the entries of samples.
+        transforms: Called with each sample.
+
+    Raises:
+        ValueError: If fewer than two sensors are given, a key is no identifier, or no place is
+            covered by all sensors.
+    """
+
+    def __init__(
+        self,
+        datasets: Mapping[str, NativeRasterDataset],
+        transforms: Callable[[Sample], Sample] | None = None,
+    ) -> None:
+        _check_keys(list(datasets))
+        crs = _joint_crs(datasets)
+        self.datasets = {key: dataset.to_crs(crs) for key, dataset in datasets.items()}
+        self.transforms = transforms
+        self.paths = [path for dataset in datasets.values() for path in dataset.files]
+        self.index = intersect({key: dataset.index for key, dataset in self.datasets.items()})
+        self._res = min(dataset.res for dataset in self.datasets.values())
+
+    @property
+    def files(self) -> list[str]:
+        """Paths of the files of all sensors."""
+        return [path for dataset in self.datasets.values() for path in dataset.files]
+
+    @cached_property
+    def area(self) -> BaseGeometry:
+        """Ground on which every sensor has valid pixels, in the joint CRS."""
+        return shapely.union_all(self.index.geometry.to_numpy())
+
+    @property
+    def snap(self) -> tuple[float, float, float, float]:
+        """Pixel grid on which windows should start: that of the coarsest sensor.
+
+        Returns:
+            Step in x and y, origin in x and y, in the joint CRS. Sensors whose pixels lie askew in
+            that CRS are warped onto the window anyway, and do not count while another one does.
+        """
+        sensors = list(self.datasets.values())
+        upright = [dataset for dataset in sensors if dataset.grid_origin is not None]
+        coarsest = max(upright or sensors, key=lambda dataset: dataset.res)
+        return (*coarsest.res, *(coarsest.grid_origin or (0.0, 0.0)))
+
+    def __getitem__(self, index: GeoSlice) -> Sample:
+        """Read a window from every sensor.
+
+        Args:
+            index: ``[xmin:xmax, ymin:ymax]`` in the joint CRS; a time slice is ignored.
+
+        Returns:
+            For each sensor ``s``: ``image_s`` (C, H, W) float32, ``valid_s`` (1, H, W) bool and
+            ``transform_s`` (9,) float64, as :class:`NativeRasterDataset` returns them; and
+            ``bounds`` (9,) float64 of the window.
+
+        Raises:
+            IndexError: If a sensor has no file at the window.
+        """
+        x, y, _ = self._disambiguate_slice(index)
+        sample = {"bounds": self._slice_to_tensor(index)}
+        for key, dataset in self.datasets.items():
+            part = dataset[x.start : x.stop, y.start : y.stop]
+            sample |= {f"{name}_{key}": part[name] for name in ("image", "valid", "transform")}
+        return self.transforms(sample) if self.transforms is not None else sample
+
+    def plot(self, sample: Sample, **kwargs: Any) -> Figure:
+        """Show the sensors of a sample beside each other.
+
+        Args:
+            sample: A sample, or a batch of which every window becomes a row.
+            **kwargs: ``suptitle``, the figure's title.
+        """
+        images = {key: sample[f"image_{key}"] for key in self.datasets}
+        if next(iter(images.values())).ndim == 3:
+            sample = {name: value[None] for name, value in sample.items()}
+        count = len(sample[f"image_{next(iter(images))}"])
+        return plot_images([self._cells(sample, row) for row in range(count)], **kwargs)
+
+    def _cells(self, batch: Sample, row: int) -> list[tuple[str, Any, Any]]:
+        """Title, RGB image and validity of each sensor for one window of a batch."""
+        cells = []
+        for key, dataset in self.datasets.items():
+            rgb = batch[f"image_{key}"][row][list(dataset.sensor.rgb_indices)]
+            cells.append((f"{key}, {dataset.resolution:g} m", rgb, batch[f"valid_{key}"][row]))
+        return cells
+
+
+def _check_keys(keys: list[str]) -> None:
+    if len(keys) < 2:
+        raise ValueError(f"CrossSensorDataset joins two or more sensors, got {keys or 'none'}.")
+    if wrong := [key for key in keys if not key.isidentifier()]:
+        raise ValueError(
+            f"Sensor keys {wrong} cannot be part of tensor names (`image_<key>`): "
+            "use letters, digits and underscores, no digit first."
+        )
+
+
+def _joint_crs(datasets: Mapping[str, NativeRasterDataset]) -> CRS:
+    finest = min(datasets.values(), key=lambda dataset: dataset.resolution)
+    unit = finest.crs.axis_info[0].unit_name if finest.crs.axis_info else ""
+    if finest.crs.is_projected and unit in ("metre", "meter"):
+        return finest.crs
+    return finest.index.geometry.estimate_utm_crs()

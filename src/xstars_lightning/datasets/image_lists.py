@@ -1,0 +1,97 @@
+"""Labelled images in a folder per class, and lists that say which of them belong to a split."""
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+
+__all__ = ["EXTENSIONS", "find_images", "read_lists"]
+
+EXTENSIONS = (".jpg", ".jpeg", ".png")
+
+
+def find_images(root: Path) -> dict[str, str]:
+    """Find the images of all classes.
+
+    Args:
+        root: Folder of class folders. Folders without images (split lists, metadata) are no classes.
+
+    Returns:
+        Class by image name ``<class>/<file>``, sorted by name.
+
+    Raises:
+        FileNotFoundError: If the folder is missing or none of its folders holds an image.
+    """
+    if not root.is_dir():
+        raise FileNotFoundError(f"No folder {root}; give the one that holds a folder of images per class.")
+    found = {
+        f"{folder.name}/{file.name}": folder.name
+        for folder in root.iterdir()
+        if folder.is_dir()
+        for file in folder.iterdir()
+        if file.suffix.lower() in EXTENSIONS
+    }
+    if not found:
+        inside = ", ".join(sorted(entry.name for entry in root.iterdir())[:5]) or "nothing"
+        raise FileNotFoundError(
+            f"No folder in {root} holds images ({', '.join(EXTENSIONS)}); found {inside}. "
+            "Give the folder that holds a folder of images per class."
+        )
+    return dict(sorted(found.items()))
+
+
+def read_lists(lists: Mapping[str, str], found: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Read CSV files of ``path,class`` rows without a header, and hold them against the images.
+
+    Args:
+        lists: CSV file by split; its paths are relative to the root.
+        found: What :func:`find_images` returned.
+
+    Returns:
+        By split, class by image name, in the order of the file.
+
+    Raises:
+        FileNotFoundError: If a list is missing, or an image that it names.
+        ValueError: If a row is malformed, its class is unknown, or an image is listed twice, be
+            it in one list or in two.
+    """
+    parts: dict[str, dict[str, str]] = {}
+    origin: dict[str, str] = {}
+    classes = sorted(set(found.values()))
+    for split, path in lists.items():
+        parts[split] = {}
+        for place, name, label in _rows(Path(path)):
+            _check_row(place, name, label, found, classes)
+            if name in origin:
+                raise ValueError(
+                    f"{place}: {name} was listed before, in {origin[name]}; "
+                    "an image may stand in one split only, and once. Remove one of the two lines."
+                )
+            origin[name] = place
+            parts[split][name] = label
+    return parts
+
+
+def _rows(path: Path) -> list[tuple[str, str, str]]:
+    """(file:line, path, class) of every line that is not empty."""
+    if not path.is_file():
+        raise FileNotFoundError(f"No list at {path}; give a CSV file of `path,class` rows without a header.")
+    rows = []
+    with path.open(newline="") as file:
+        for number, row in enumerate(csv.reader(file), start=1):
+            if len(row) not in (0, 2):
+                raise ValueError(
+                    f"{path}:{number}: expected `path,class` (2 columns), got {len(row)}: {','.join(row)!r}."
+                )
+            if row:
+                rows.append((f"{path}:{number}", row[0].strip(), row[1].strip()))
+    return rows
+
+
+def _check_row(place: str, name: str, label: str, found: Mapping[str, str], classes: list[str]) -> None:
+    if name not in found:
+        stem = PurePosixPath(name).with_suffix("")
+        others = [str(stem) + extension for extension in EXTENSIONS if str(stem) + extension in found]
+        remedy = f"there is {others[0]}: correct the list" if others else "add the image or remove the line"
+        raise FileNotFoundError(f"{place}: there is no image {name} below the root; {remedy}.")
+    if label not in classes:
+        raise ValueError(f"{place}: unknown class {label!r}; the class folders are {', '.join(classes)}.")

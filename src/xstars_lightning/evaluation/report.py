@@ -1,0 +1,86 @@
+"""Scores for the eye: a table for the terminal and a picture of confusions."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from rich.table import Table
+
+from xstars_lightning.evaluation.protocol import FewLabelScore, Score
+
+__all__ = ["plot_confusion", "save_report", "score_table"]
+
+
+def score_table(title: str, knn: tuple[str, Score], probes: Sequence[FewLabelScore]) -> Table:
+    """Accuracies in per cent: over all in the first row, then per class.
+
+    Args:
+        title: Stands above the table.
+        knn: Heading and score of the nearest neighbours.
+        probes: Scores of the linear probes; per class the mean over draws is shown.
+    """
+    table = Table(title=title)
+    table.add_column("accuracy [%]", no_wrap=True)
+    for heading in [knn[0], *(f"linear,\n{100 * probe.fraction:g} % of labels" for probe in probes)]:
+        table.add_column(heading, justify="right")
+    table.add_row("all", _percent(knn[1].accuracy), *(_with_spread(probe) for probe in probes))
+    table.add_section()
+    for name, accuracy in knn[1].per_class.items():
+        means = (_mean([draw.per_class[name] for draw in probe.draws]) for probe in probes)
+        table.add_row(name, _percent(accuracy), *(_percent(mean) for mean in means))
+    return table
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f}"
+
+
+def _with_spread(score: FewLabelScore) -> str:
+    mean = _percent(score.mean)
+    return mean if score.spread is None else f"{mean} ± {100 * score.spread:.1f}"
+
+
+def plot_confusion(score: Score, title: str) -> Figure:
+    """Confusion matrix, every row in per cent of its class.
+
+    Args:
+        score: Whose confusions to show.
+        title: Stands above; the accuracy is added.
+    """
+    names, counts = list(score.per_class), torch.tensor(score.confusion)
+    shares = 100 * counts / counts.sum(dim=1, keepdim=True).clamp_min(1)
+    side = 3 + 0.55 * len(names)
+    figure = Figure(figsize=(side + 1, side), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(shares.numpy(), cmap="Blues", vmin=0, vmax=100)
+    figure.colorbar(image, ax=axes, label="% of the images of the class", shrink=0.8)
+    axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(names)), names)
+    axes.set(xlabel="predicted class", ylabel="true class")
+    axes.set_title(f"{title}: {100 * score.accuracy:.1f} % correct")
+    if len(names) <= 25:  # more numbers than that cannot be read
+        _write_numbers(axes, shares.round().int().tolist())
+    return figure
+
+
+def _write_numbers(axes: Axes, shares: Sequence[Sequence[int]]) -> None:
+    for row, values in enumerate(shares):
+        for column, value in enumerate(values):
+            colour = "white" if value > 60 else "black" if value else "0.75"
+            axes.text(column, row, str(value), ha="center", va="center", color=colour, fontsize=9)
+
+
+def save_report(folder: Path, content: Mapping[str, Any], confusion: Figure) -> None:
+    """Write ``evaluation.json`` and ``confusion_matrix.png``; the folder is created."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "evaluation.json").write_text(json.dumps(content, indent=1) + "\n")
+    confusion.savefig(folder / "confusion_matrix.png", dpi=120)

@@ -1,0 +1,109 @@
+"""Pixels hold the coordinates of the ground they show, so that geolocation errors are measured."""
+
+import numpy as np
+import pytest
+from affine import Affine
+from pyproj import CRS, Transformer
+
+from xstars_lightning.datasets import CrossSensorDataset, NativeRasterDataset
+from xstars_lightning.sensors import Sensor
+
+REFERENCE = "EPSG:32631"
+CORNER = (655_000.0, 4_990_000.0)  # near the border of zones 31 and 32, 45 degrees north
+TENTH_OF_A_FINE_PIXEL = 0.15
+
+
+def ground_sensor(resolution):
+    """Values are metres east and north of CORNER in the reference CRS."""
+    return Sensor(
+        "ground", ("red", "green"), resolution, (0, 1000), (0.5, 0.5), (0.3, 0.3), ("red", "green", "red")
+    )
+
+
+def ground_pixels(transform, crs, width, height):
+    columns, rows = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
+    x, y = transform @ np.array([columns.ravel(), rows.ravel()])
+    x, y = Transformer.from_crs(crs, REFERENCE, always_xy=True).transform(x, y)
+    return np.stack([x - CORNER[0], y - CORNER[1]]).reshape(2, height, width)
+
+
+def north_up(res, crs, shift=0.0):
+    x, y = Transformer.from_crs(REFERENCE, crs, always_xy=True).transform(*CORNER)
+    return Affine(res, 0, x - 30 * res + shift, 0, -res, y + 130 * res + shift)
+
+
+LOW = {
+    "same grid": (REFERENCE, north_up(10, REFERENCE)),
+    "off grid": (REFERENCE, north_up(10, REFERENCE, 3.7)),
+    "other zone": ("EPSG:32632", north_up(10, "EPSG:32632")),
+    "degrees": ("EPSG:4326", north_up(1e-4, "EPSG:4326")),
+    "rotated": (
+        REFERENCE,
+        Affine.translation(CORNER[0], CORNER[1] + 1300) @ Affine.rotation(-14) @ Affine.scale(10, -10),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LOW)
+def test_pixels_lie_where_the_transform_says(case, write_raster):
+    crs, transform = LOW[case]
+    high = north_up(1.5, REFERENCE, 0.4) @ Affine.translation(0, -600)
+    write_raster("high/a.tif", ground_pixels(high, REFERENCE, 800, 800), transform=high, crs=REFERENCE)
+    folder = write_raster(
+        "low/a.tif", ground_pixels(transform, crs, 180, 180), transform=transform, crs=crs
+    ).parent
+    dataset = CrossSensorDataset(
+        {
+            "high": NativeRasterDataset(folder.parent / "high", ground_sensor(1.5)),
+            "low": NativeRasterDataset(folder, ground_sensor(10)),
+        }
+    )
+    assert dataset.crs == CRS(REFERENCE)
+    xmin, ymin, xmax, ymax = dataset.area.bounds
+    x, y = round((xmin + xmax) / 2) + 0.3, round((ymin + ymax) / 2) + 0.2
+    sample = dataset[x : x + 300, y : y + 300]
+    assert sample["image_high"].shape == (2, 200, 200)
+    assert sample["image_low"].shape[1:] in {(30, 30), (27, 27)}  # a ten-thousandth of a degree is 11 m
+    for key in ("high", "low"):
+        assert sample[f"valid_{key}"].all()
+        image = sample[f"image_{key}"].double().numpy() * 1000
+        where = Affine(*sample[f"transform_{key}"][:6].tolist())
+        error = image - ground_pixels(where, REFERENCE, image.shape[2], image.shape[1])
+        assert np.abs(error).max() < TENTH_OF_A_FINE_PIXEL
+
+
+def test_windows_of_a_size_have_one_shape(write_raster):
+    transform = north_up(10, REFERENCE, 3.7)
+    path = write_raster("a.tif", ground_pixels(transform, REFERENCE, 180, 180), transform=transform)
+    dataset = NativeRasterDataset(path, ground_sensor(10))
+    x, y = dataset.bounds[0].start, dataset.bounds[1].start
+    for shift in np.linspace(0, 11, 23):
+        sample = dataset[x + shift : x + shift + 333, y + shift : y + shift + 333]
+        assert sample["image"].shape == (2, 33, 33)
+        corner = sample["transform"][[2, 5]].numpy() - (x + shift, y + shift + 333)
+        assert np.abs(corner).max() <= 5 + 1e-6
+        assert sample["bounds"][0].item() == x + shift
+
+
+def test_datasets_stay_as_they_are(write_raster):
+    pixels = np.ones((2, 60, 60))
+    high = NativeRasterDataset(write_raster("a.tif", pixels, CORNER, res=2.0), ground_sensor(2))
+    x, y = Transformer.from_crs(REFERENCE, "EPSG:32632", always_xy=True).transform(*CORNER)
+    low_path = write_raster("b.tif", pixels, (x - 300, y + 300), crs="EPSG:32632")
+    low = NativeRasterDataset(low_path, ground_sensor(10))
+    before = low.index.copy()
+    CrossSensorDataset({"high": high, "low": low})
+    assert low.crs == CRS("EPSG:32632")
+    assert low.res == (10, 10)
+    assert low.index.equals(before)
+
+
+def test_resampling_is_refused(write_raster):
+    dataset = NativeRasterDataset(write_raster("a.tif", np.ones((2, 60, 60)), CORNER), ground_sensor(10))
+    other = NativeRasterDataset(
+        write_raster("b.tif", np.ones((2, 60, 60)), CORNER, res=2.0), ground_sensor(2)
+    )
+    with pytest.raises(ValueError, match="CrossSensorDataset"):
+        other & dataset
+    with pytest.raises(ValueError, match="never resamples"):
+        dataset[CORNER[0] : CORNER[0] + 100 : 5]
