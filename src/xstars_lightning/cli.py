@@ -1,7 +1,6 @@
 """The command ``xstars``: fit, validate, test and predict from YAML files."""
 
 import os
-import sys
 from typing import Any
 
 import lightning.pytorch as pl
@@ -109,4 +108,4 @@ def main(args: ArgsType = None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

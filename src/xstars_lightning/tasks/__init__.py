@@ -1,5 +1,6 @@
 """LightningModules, one method per file."""
 
+from xstars_lightning.tasks.frozen_evaluation import FrozenEvaluation
 from xstars_lightning.tasks.xstars import XStars
 
-__all__ = ["XStars"]
+__all__ = ["FrozenEvaluation", "XStars"]

@@ -170,7 +170,7 @@ class XStars(BaseTask):
             teacher = self.teacher_head(self._tokens(self.teacher, views, "globals")[:, 0])
         losses = self._dino_losses(self.head(torch.cat(student)), teacher)
         dino = torch.stack(list(losses.values())).mean()
-        pairs = self._align_losses(self.align_head(tokens[:, 1:]), views)
+        pairs = self._align_losses(self.align_head(tokens), views)
         align = torch.stack(list(pairs.values())).mean() if pairs else dino.new_zeros(())
         loss: Tensor = dino + self.hparams["alpha"] * align
         self.log_dict({"train_loss": loss, "train_dino": dino, "train_align": align}, prog_bar=True)
@@ -195,6 +195,10 @@ class XStars(BaseTask):
         views = torch.cat([x.unflatten(0, (sensors, -1, windows)) for x in (far, near) if len(x)], dim=1)
         targets = teacher.float().unflatten(0, (sensors, 2, windows))
         temperature = self.schedules.temperature(self.global_step)
+        for loss in self.dino.values():
+            # A plain mean at first: an average that starts at 0 lags behind for tens of steps, in
+            # which the student learns to answer what the teacher says of every window.
+            loss.center_momentum = min(0.9, self.global_step / (self.global_step + 1))
         with torch.autocast(student.device.type, enabled=False):
             return {
                 name: loss(list(targets[i]), list(views[i]), teacher_temp=temperature)
@@ -202,14 +206,14 @@ class XStars(BaseTask):
             }
 
     def _align_losses(self, embeddings: Tensor, views: Mapping[str, Views]) -> dict[tuple[str, str], Tensor]:
-        """MSAD per pair of sensors; embeddings (S 2 B, N, P) of the global views."""
+        """MSAD per pair of sensors; embeddings (S 2 B, 1 + N, P) of the global views."""
 
         def places(x: Tensor) -> Tensor:
             """(2 B, N, ...) -> (B, 2 N, ...): the place n of one view is not that of the other."""
             return torch.cat(x.chunk(2), dim=1)
 
         embedded = dict(zip(views, map(places, embeddings.chunk(len(views))), strict=True))
-        valid = {name: places(v.valid) for name, v in views.items()}
+        valid = {name: places(F.pad(v.valid, (1, 0), value=True)) for name, v in views.items()}
         return {
             (a, b): self.msad(embedded[a], embedded[b], valid[a] & valid[b])
             for a, b in combinations(views, 2)

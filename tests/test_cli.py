@@ -1,0 +1,239 @@
+"""The command line, and every YAML that is shipped."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import lightning.pytorch as pl
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from xstars_lightning.cli import XStarsCLI, main
+from xstars_lightning.models import load_encoder
+
+ROOT = Path(__file__).parents[1]
+EXPERIMENTS = sorted(path.name for path in (ROOT / "configs").glob("*.yaml"))
+RECIPES = sorted(path.name for path in (ROOT / "datamodules").glob("*.yaml"))
+SMALL = [
+    *("--model.image_size=32", "--model.local_size=16", "--model.prototypes=64", "--model.head_dim=32"),
+    *("--trainer.max_epochs=1", "--trainer.limit_train_batches=4", "--trainer.log_every_n_steps=1"),
+    *(
+        "--trainer.accelerator=cpu",
+        "--trainer.enable_progress_bar=false",
+        "--trainer.enable_model_summary=false",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    """Options for a small set of simulated scenes, written once."""
+    root = tmp_path_factory.mktemp("cache")
+    return [
+        *(f"--data.root={root}", "--data.scenes=2", "--data.extent=1200", "--data.window=120"),
+        *("--data.batch_size=4", "--data.windows_per_epoch=16", "--data.val_fraction=0.2"),
+    ]
+
+
+@pytest.fixture(scope="module")
+def run(scenes, tmp_path_factory):
+    """Folder of a finished run of the main job, made small."""
+    folder = tmp_path_factory.mktemp("runs")
+    main(
+        [
+            "fit",
+            f"--config={ROOT}/configs/pretrain.yaml",
+            *scenes,
+            *SMALL,
+            f"--trainer.default_root_dir={folder}",
+        ]
+    )
+    return folder / "version_0"
+
+
+def test_main_job_leaves_checkpoints_metrics_and_pictures(run):
+    names = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()}
+    assert {
+        "metrics.csv",
+        "curves.png",
+        "config.yaml",
+        "checkpoints/last.ckpt",
+        "pictures/views.png",
+    } <= names
+    assert "pictures/tokens_000000.png" in names  # before training
+    assert "pictures/tokens_000004.png" in names  # and after
+    assert any(name.startswith("checkpoints/best") for name in names)
+    assert any("tfevents" in name for name in names)
+
+
+def test_metrics_start_before_the_first_step(run):
+    log = pd.read_csv(run / "metrics.csv")
+    pairs = [
+        f"val_patch_{a}_{b}"
+        for a in ("spot", "sentinel2", "landsat")
+        for b in ("spot", "sentinel2", "landsat")
+        if a != b
+    ]
+    for name in (*pairs, "val_retrieval", "val_rank_spot"):
+        assert list(log.dropna(subset=name)["step"]) == [0, 3]
+    assert log["train_loss"].notna().sum() == 4
+
+
+def test_the_model_takes_its_sensors_from_the_data(run):
+    assert list(load_encoder(run / "checkpoints" / "last.ckpt").sensors) == ["spot", "sentinel2", "landsat"]
+
+
+def test_a_saved_config_runs_again(run, tmp_path):
+    main(
+        [
+            "fit",
+            f"--config={run}/config.yaml",
+            f"--trainer.default_root_dir={tmp_path}",
+            "--trainer.max_steps=1",
+        ]
+    )
+    assert (tmp_path / "version_0" / "checkpoints" / "last.ckpt").is_file()
+
+
+def test_a_second_run_does_not_overwrite_the_first(run, scenes):
+    before = (run / "metrics.csv").read_bytes()
+    folder = run.parent
+    main(
+        [
+            "fit",
+            f"--config={ROOT}/configs/pretrain.yaml",
+            *scenes,
+            *SMALL,
+            f"--trainer.default_root_dir={folder}",
+        ]
+    )
+    assert (run / "metrics.csv").read_bytes() == before
+    assert (folder / "version_1" / "metrics.csv").is_file()
+
+
+def test_evaluation_of_the_checkpoint(run, class_folders, tmp_path):
+    options = ["--model.image_size=32", "--model.k=3", "--model.draws=1", "--model.fractions=[1.0]"]
+    main(
+        [
+            *("test", f"--config={ROOT}/configs/eurosat.yaml", f"--data.root={class_folders}", *options),
+            *(f"--model.weights={run}/checkpoints/last.ckpt", f"--model.output_dir={tmp_path}"),
+            *("--trainer.accelerator=cpu", "--trainer.logger=false", "--trainer.enable_progress_bar=false"),
+        ]
+    )
+    assert {path.name for path in tmp_path.glob("*.*")} >= {"evaluation.json", "confusion_matrix.png"}
+
+
+def test_two_folders_of_ones_own(write_raster, tmp_path):
+    rng = np.random.default_rng(0)
+    ground = rng.integers(30, 220, (3, 80, 80), dtype=np.uint8)
+    write_raster("fine/a.tif", ground.repeat(2, 1).repeat(2, 2), res=5)
+    write_raster("coarse/a.tif", ground, res=10)
+    write_raster("coarser/a.tif", ground[:, ::3, ::3][:, :26, :26], res=30)
+    paths = {"aerial": "fine", "sentinel2": "coarse", "landsat": "coarser"}
+    main(
+        [
+            *(
+                "fit",
+                f"--config={ROOT}/configs/pretrain.yaml",
+                f"--data={ROOT}/datamodules/cross_sensor.yaml",
+            ),
+            *(f"--data.paths.{sensor}={tmp_path}/{folder}" for sensor, folder in paths.items()),
+            *("--data.window=120", "--data.batch_size=4", "--data.windows_per_epoch=8", *SMALL),
+            f"--trainer.default_root_dir={tmp_path}/runs",
+        ]
+    )
+    assert list(load_encoder(tmp_path / "runs/version_0/checkpoints/last.ckpt").sensors) == list(paths)
+
+
+def test_flags_of_ddp_and_mixed_precision(scenes, tmp_path):
+    """Two real processes, started as a user would."""
+    options = [*scenes, *SMALL, f"--trainer.default_root_dir={tmp_path}"]
+    flags = ["--trainer.devices=2", "--trainer.strategy=ddp", "--trainer.precision=bf16-mixed"]
+    command = [sys.executable, "-m", "xstars_lightning.cli", "fit", "-c", f"{ROOT}/configs/pretrain.yaml"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*command, *options, *flags], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    log = pd.read_csv(tmp_path / "version_0" / "metrics.csv")
+    assert log["train_loss"].notna().sum() == 2  # 16 windows in batches of 4 for each of 2 processes
+    assert log["val_retrieval"].notna().sum() == 2
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_experiment_parses_with_its_data(experiment):
+    subcommand = "test" if "eurosat" in experiment else "fit"
+    with pytest.raises(SystemExit) as ended:
+        main([subcommand, f"--config={ROOT}/configs/{experiment}", "--print_config"])
+    assert ended.value.code in (0, None)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_recipe_fits_an_experiment(recipe, capsys):
+    experiment = "eurosat.yaml" if "eurosat" in recipe else "pretrain.yaml"
+    arguments = [
+        f"--config={ROOT}/configs/{experiment}",
+        f"--data={ROOT}/datamodules/{recipe}",
+        "--print_config",
+    ]
+    with pytest.raises(SystemExit):
+        main(["fit", *arguments])
+    shown = yaml.safe_load(capsys.readouterr().out)
+    recipe_class = yaml.safe_load((ROOT / "datamodules" / recipe).read_text())["class_path"]
+    assert shown["data"]["class_path"].endswith(recipe_class)
+
+
+def test_safe_defaults(monkeypatch, run, scenes, tmp_path):
+    seen = {}
+    monkeypatch.setattr(
+        XStarsCLI, "_run_subcommand", lambda cli, _: seen.update(trainer=cli.trainer, config=cli.config)
+    )
+    monkeypatch.delenv("GDAL_HTTP_MAX_RETRY", raising=False)
+    main(["fit", f"--config={ROOT}/configs/pretrain.yaml", *scenes, f"--trainer.default_root_dir={tmp_path}"])
+    trainer = seen["trainer"]
+    assert trainer._accelerator_connector.use_distributed_sampler is False
+    assert seen["config"]["fit"].seed_everything == 0
+    assert isinstance(trainer.progress_bar_callback, pl.callbacks.RichProgressBar)
+    (checkpoint,) = trainer.checkpoint_callbacks
+    assert (checkpoint.monitor, checkpoint.mode, checkpoint.save_last) == ("val_retrieval", "max", True)
+    assert os.environ["GDAL_HTTP_MAX_RETRY"] == "5"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--model.alfa=1"], "alfa"),
+        (["--data.windw=3"], "windw"),
+        (["--trainer.max_epoch=3"], "max_epoch"),
+        (["--data=nowhere.yaml"], "nowhere.yaml"),
+    ],
+)
+def test_a_misspelt_key_is_named(arguments, words, capsys):
+    with pytest.raises(SystemExit):
+        main(["fit", f"--config={ROOT}/configs/pretrain.yaml", *arguments])
+    assert words in capsys.readouterr().err
+
+
+def test_a_misspelt_key_in_a_file_is_named(tmp_path, capsys):
+    content = yaml.safe_load((ROOT / "configs" / "pretrain.yaml").read_text())
+    content["data"] = f"{ROOT}/datamodules/simulated.yaml"
+    content["model"]["init_args"]["protoypes"] = content["model"]["init_args"].pop("prototypes")
+    (tmp_path / "misspelt.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(SystemExit):
+        main(["fit", f"--config={tmp_path}/misspelt.yaml"])
+    assert "protoypes" in capsys.readouterr().err
+
+
+def test_the_error_of_a_constructor_stands_alone():
+    with pytest.raises(ValueError, match=r"^Unknown sensor 'sput_rgb'\. Did you mean 'spot_rgb'\?"):
+        main(["fit", f"--config={ROOT}/configs/pretrain.yaml", "--data.sensors.spot=sput_rgb"])
+
+
+def test_help_reads_well(capsys):
+    for arguments, words in ((["--help"], "fit"), (["fit", "--help"], "--trainer.max_epochs")):
+        with pytest.raises(SystemExit):
+            main(arguments)
+        assert words in capsys.readouterr().out
