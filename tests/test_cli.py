@@ -1,5 +1,6 @@
 """The command line, and every YAML that is shipped."""
 
+import json
 import os
 import subprocess
 import sys
@@ -133,6 +134,8 @@ def test_two_folders_of_ones_own(write_raster, tmp_path):
     write_raster("coarse/a.tif", ground, res=10)
     write_raster("coarser/a.tif", ground[:, ::3, ::3][:, :26, :26], res=30)
     paths = {"aerial": "fine", "sentinel2": "coarse", "landsat": "coarser"}
+    own = {"name": "own", "bands": ["red", "green", "blue"], "resolution": 5, "value_range": [0, 255]}
+    own |= {"mean": [0.5, 0.5, 0.5], "std": [0.2, 0.2, 0.2]}
     main(
         [
             *(
@@ -141,11 +144,14 @@ def test_two_folders_of_ones_own(write_raster, tmp_path):
                 f"--data={ROOT}/datamodules/cross_sensor.yaml",
             ),
             *(f"--data.paths.{sensor}={tmp_path}/{folder}" for sensor, folder in paths.items()),
-            *("--data.window=120", "--data.batch_size=4", "--data.windows_per_epoch=8", *SMALL),
+            *(f"--data.sensors.aerial={json.dumps(own)}", "--data.window=120", *SMALL),
+            *("--data.batch_size=4", "--data.windows_per_epoch=8"),
             f"--trainer.default_root_dir={tmp_path}/runs",
         ]
     )
-    assert list(load_encoder(tmp_path / "runs/version_0/checkpoints/last.ckpt").sensors) == list(paths)
+    encoder = load_encoder(tmp_path / "runs/version_0/checkpoints/last.ckpt")
+    assert list(encoder.sensors) == list(paths)
+    assert encoder.sensors["aerial"].std == (0.2, 0.2, 0.2)
 
 
 def test_flags_of_ddp_and_mixed_precision(scenes, tmp_path):

@@ -35,13 +35,14 @@ def test_landsat_range_is_reflectance_from_0_to_1():
 
 
 def test_unknown_sensor_suggests_the_nearest():
-    with pytest.raises(ValueError, match="'sentinel2_l2'.*Did you mean 'sentinel2_l2a'"):
+    with pytest.raises(ValueError, match=r"'sentinel2_l2'.*Did you mean 'sentinel2_l2a'"):
         get_sensor("sentinel2_l2")
 
 
 def test_names_and_sensors_resolve():
     own = Sensor(**OWN)
-    assert resolve_sensors({"a": "spot_rgb", "b": own}) == {"a": get_sensor("spot_rgb"), "b": own}
+    resolved = resolve_sensors({"a": "spot_rgb", "b": own, "c": own.to_dict()})
+    assert resolved == {"a": get_sensor("spot_rgb"), "b": own, "c": own}
     assert own.rgb_indices == (1, 0, 0)
     assert Sensor(**own.to_dict()) == own
 

@@ -1,6 +1,7 @@
 """The command ``xstars``: fit, validate, test and predict from YAML files."""
 
 import os
+import warnings
 from typing import Any
 
 import lightning.pytorch as pl
@@ -28,6 +29,27 @@ GDAL = {
     "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
     "VSI_CACHE": "TRUE",
 }
+
+HELP = {
+    "description": "Cross-sensor pretraining for Earth observation. Experiments are YAML files; every value "
+    "in them can be changed on the command line. See configs/ and datamodules/.",
+    "fit": {
+        "description": "Train, for example: xstars fit --config configs/pretrain.yaml --data "
+        "datamodules/cross_sensor.yaml --data.paths.aerial DIR ... The options of a class are shown by "
+        "--model.help XStars and --data.help CrossSensorDataModule; those of the trainer follow."
+    },
+    "validate": {"description": "Validate a checkpoint: the configuration of its run and --ckpt_path."},
+    "test": {
+        "description": "Evaluate, for example: xstars test --config configs/eurosat.yaml --model.weights "
+        "CHECKPOINT. The options of the evaluation are shown by --model.help FrozenEvaluation."
+    },
+    "predict": {"description": "Run a task that predicts, such as those of TorchGeo."},
+}
+
+QUIET = (
+    r"`torch.nn.utils.weight_norm` is deprecated",  # in lightly's DINOProjectionHead
+    r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # in lightning 2.6 with torch >= 2.15
+)
 
 TRAINER_DEFAULTS = {
     # Our samplers share the windows out to the processes themselves; Lightning would put its own
@@ -94,6 +116,8 @@ def main(args: ArgsType = None) -> None:
     """
     for name, value in GDAL.items():
         os.environ.setdefault(name, value)
+    for message in QUIET:
+        warnings.filterwarnings("ignore", message)
     XStarsCLI(
         model_class=BaseTask,
         datamodule_class=BaseDataModule,
@@ -101,7 +125,8 @@ def main(args: ArgsType = None) -> None:
         subclass_mode_data=True,
         seed_everything_default=0,
         trainer_defaults=TRAINER_DEFAULTS,
-        parser_kwargs={"version": __version__, "prog": "xstars"},
+        parser_kwargs={"version": __version__, "prog": "xstars", **HELP},
+        auto_configure_optimizers=False,  # tasks have their own
         save_config_kwargs={"overwrite": True},
         args=args,
     )

@@ -206,6 +206,19 @@ def get_sensor(name: str) -> Sensor:
     return CATALOGUE[name]
 
 
-def resolve_sensors(sensors: Mapping[str, Sensor | str]) -> dict[str, Sensor]:
-    """Replace catalogue names by sensors; the keys name the sensors in batches (``image_<key>``)."""
-    return {key: get_sensor(value) if isinstance(value, str) else value for key, value in sensors.items()}
+def resolve_sensors(sensors: Mapping[str, Sensor | str | Mapping[str, Any]]) -> dict[str, Sensor]:
+    """Make sensors of catalogue names, and of the plain values that configurations keep.
+
+    Args:
+        sensors: The keys name the sensors in batches (``image_<key>``).
+
+    Raises:
+        ValueError: If a name is not in the catalogue or values make no sensor.
+    """
+    return {key: _resolve(sensor) for key, sensor in sensors.items()}
+
+
+def _resolve(sensor: Sensor | str | Mapping[str, Any]) -> Sensor:
+    if isinstance(sensor, Sensor):
+        return sensor
+    return get_sensor(sensor) if isinstance(sensor, str) else Sensor(**sensor)

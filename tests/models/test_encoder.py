@@ -80,7 +80,7 @@ def test_new_sensor_shares_the_stem_of_its_bands():
 def test_bad_input_is_named(encoder):
     with pytest.raises(ValueError, match=r"'sentinel'.*aerial, landsat, s2"):
         encoder(torch.rand(1, 3, 32, 32), "sentinel")
-    with pytest.raises(ValueError, match="50 x 32 pixels.*16"):
+    with pytest.raises(ValueError, match=r"50 x 32 pixels.*16"):
         encoder(torch.rand(1, 3, 50, 32), "aerial")
 
 

@@ -10,7 +10,7 @@ SCHEDULES = Schedules(
     final_lr=1e-6,
     warmup=0.1,
     weight_decay=(0.04, 0.4),
-    momentum=0.99,
+    momentum=(0.99, 1.0),
     teacher_temperature=(0.02, 0.06),
 )
 
@@ -40,7 +40,7 @@ def test_warm_up_is_linear_and_ends_at_the_peak():
 
 @pytest.mark.parametrize("steps", [1, 2, 5])
 def test_very_short_runs_have_schedules_too(steps):
-    short = Schedules(steps, 1e-3, 1e-6, 0.1, (0.04, 0.4), 0.99, (0.02, 0.06))
+    short = Schedules(steps, 1e-3, 1e-6, 0.1, (0.04, 0.4), (0.99, 1.0), (0.02, 0.06))
     for step in range(steps + 1):
         assert 0 <= short.learning_rate(step) <= 1e-3
         assert 0.02 <= short.temperature(step) <= 0.06

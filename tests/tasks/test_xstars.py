@@ -31,7 +31,7 @@ def test_teacher_starts_as_the_student_and_is_not_it(make_task):
 
 
 def test_teacher_moves_by_exactly_one_minus_m(make_task, make_trainer, loader):
-    task, spy = make_task(momentum=0.9), Spy()
+    task, spy = make_task(momentum=(0.9, 0.9)), Spy()
     make_trainer(callbacks=[spy]).fit(task, loader)
     before, after, m = *spy.before, spy.momenta[0]
     pairs = (("model", "teacher"), ("head", "teacher_head"))

@@ -75,5 +75,5 @@ def test_invalid_ground_makes_invalid_patches():
 
 
 def test_sizes_must_fit_the_patches():
-    with pytest.raises(ValueError, match="local_size 20.*16"):
+    with pytest.raises(ValueError, match=r"local_size 20.*16"):
         MultiCrop(SENSORS, 48, 20)

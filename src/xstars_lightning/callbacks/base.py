@@ -27,7 +27,7 @@ class CrossSensorTask(Protocol):
 def report(trainer: Trainer, module: LightningModule, metrics: Mapping[str, float]) -> None:
     """Log metrics of a validation, also of the one before the first step, which Lightning leaves out."""
     if not trainer.sanity_checking:
-        module.log_dict(dict(metrics), rank_zero_only=True)
+        module.log_dict(dict(metrics), sync_dist=True)  # equal in all processes
     elif trainer.is_global_zero:
         for logger in trainer.loggers:
             logger.log_metrics(dict(metrics), step=trainer.global_step)

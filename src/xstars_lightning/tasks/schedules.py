@@ -17,7 +17,7 @@ class Schedules:
         final_lr: Learning rate at the end.
         warmup: Share of the steps in which the learning rate and the temperature are warmed up.
         weight_decay: Weight decay at start and end, cosine between them.
-        momentum: Momentum of the teacher at the start, cosine to 1.
+        momentum: Momentum of the teacher at start and end, cosine between them.
         teacher_temperature: Temperature of the teacher before and after its linear warm-up.
 
     References:
@@ -29,7 +29,7 @@ class Schedules:
     final_lr: float
     warmup: float
     weight_decay: tuple[float, float]
-    momentum: float
+    momentum: tuple[float, float]
     teacher_temperature: tuple[float, float]
 
     @property
@@ -49,7 +49,7 @@ class Schedules:
 
     def teacher_momentum(self, step: int) -> float:
         """Share of its own weights that the teacher keeps."""
-        return cosine_schedule(min(step, self.steps), self.steps, self.momentum, 1.0)
+        return cosine_schedule(min(step, self.steps), self.steps, *self.momentum)
 
     def temperature(self, step: int) -> float:
         """Temperature of the teacher's softmax."""

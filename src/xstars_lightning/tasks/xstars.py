@@ -1,31 +1,24 @@
 """X-STARS: self-distillation on every sensor, dense alignment between sensors."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import combinations
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from lightly.loss import DINOLoss
-from lightly.models.modules import DINOProjectionHead
-from lightly.models.utils import update_momentum
-from timm.optim import param_groups_weight_decay
 from torch import Tensor, nn
-from torch.optim import AdamW, Optimizer
-from torchgeo.tasks import BaseTask
 
 from xstars_lightning.losses import MSADLoss
 from xstars_lightning.models import AlignmentHead, CrossSensorEncoder
-from xstars_lightning.models.weights import DESCRIPTION, describe_encoder
 from xstars_lightning.sensors import Sensor, resolve_sensors
-from xstars_lightning.tasks.schedules import Schedules
+from xstars_lightning.tasks.teacher_student import TeacherStudent
 from xstars_lightning.transforms import MultiCrop, Views
 
 __all__ = ["XStars"]
 
 
-class XStars(BaseTask):
+class XStars(TeacherStudent):
     """Pretrains one encoder for all sensors of a cross-sensor datamodule.
 
     The loss of X-STARS [0] is the mean over sensors of DINO [1] between views of one sensor, plus ``alpha``
@@ -52,7 +45,9 @@ class XStars(BaseTask):
         final_lr: Learning rate at the end of its cosine.
         warmup: Share of the steps in which learning rate and teacher temperature are warmed up.
         weight_decay: Weight decay at start and end; biases and norms have none.
-        momentum: Momentum of the teacher at the start; it rises to 1.
+        momentum: Momentum of the teacher at start and end. A run of hundreds of steps needs one that
+            falls: high at first, lest student and teacher collapse together, and low enough at the
+            end for the teacher to arrive.
         teacher_temperature: Temperature of the teacher before and after its warm-up.
         freeze_last_layer: Share of the steps in which DINO's last layer stays as it is.
         drop_path_rate: Stochastic depth of the student.
@@ -64,9 +59,6 @@ class XStars(BaseTask):
         [0]: X-STARS, 2024, https://arxiv.org/abs/2405.09922
         [1]: DINO, 2021, https://arxiv.org/abs/2104.14294
     """
-
-    monitor = "val_retrieval"
-    mode = "max"
 
     def __init__(
         self,
@@ -86,7 +78,7 @@ class XStars(BaseTask):
         final_lr: float = 1e-6,
         warmup: float = 0.1,
         weight_decay: tuple[float, float] = (0.04, 0.4),
-        momentum: float = 0.996,
+        momentum: tuple[float, float] = (0.996, 1.0),
         teacher_temperature: tuple[float, float] = (0.04, 0.07),
         freeze_last_layer: float = 0.01,
         drop_path_rate: float = 0.1,
@@ -99,17 +91,8 @@ class XStars(BaseTask):
         """Student and teacher, equal at first, and the alignment head."""
         p = self.hparams
         sensors = resolve_sensors(p["sensors"])
-        self.model = CrossSensorEncoder(sensors, p["backbone"], p["drop_path_rate"])
-        self.teacher = CrossSensorEncoder(sensors, p["backbone"])
-        dim = self.model.embed_dim
-        self.head, self.teacher_head = (
-            DINOProjectionHead(dim, p["head_dim"], output_dim=p["prototypes"]) for _ in range(2)
-        )
-        self.teacher.load_state_dict(self.model.state_dict())
-        self.teacher_head.load_state_dict(self.head.state_dict())
-        self.teacher.requires_grad_(False)
-        self.teacher_head.requires_grad_(False)
-        self.align_head = AlignmentHead(dim, p["head_dim"])
+        self.build_pair(sensors, p["backbone"], p["drop_path_rate"], p["head_dim"], p["prototypes"])
+        self.align_head = AlignmentHead(self.model.embed_dim, p["head_dim"])
         self.views = MultiCrop(
             sensors,
             p["image_size"],
@@ -128,36 +111,6 @@ class XStars(BaseTask):
         p = self.hparams
         self.dino = nn.ModuleDict({name: DINOLoss(p["prototypes"]) for name in self.model.sensors})
         self.msad = MSADLoss(p["temperature"], p["label_smoothing"])
-
-    @property
-    def sensors(self) -> dict[str, Sensor]:
-        """The sensors, by the names under which they stand in batches."""
-        return self.teacher.sensors
-
-    @property
-    def schedules(self) -> Schedules:
-        """The schedules of this run, for as many steps as the trainer will take."""
-        p = self.hparams
-        names = ("lr", "final_lr", "warmup", "weight_decay", "momentum", "teacher_temperature")
-        return Schedules(int(self.trainer.estimated_stepping_batches), **{name: p[name] for name in names})
-
-    def configure_optimizers(self) -> Optimizer:
-        """AdamW; no decay for biases and norms, a group of its own for DINO's last layer."""
-        last = list(self.head.last_layer.parameters())
-        rest = nn.ModuleList([self.model, self.head.layers, self.align_head])
-        groups = param_groups_weight_decay(rest, self.hparams["weight_decay"][0])
-        frozen = {"params": [p for p in last if p.requires_grad], "weight_decay": 0.0, "last_layer": True}
-        return AdamW([*groups, frozen], lr=self.hparams["lr"])
-
-    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Set learning rate and weight decay for the step to come."""
-        schedules, step = self.schedules, self.global_step
-        thaw = self.hparams["freeze_last_layer"] * schedules.steps
-        for group in self.trainer.optimizers[0].param_groups:
-            frozen = group.get("last_layer", False) and step < thaw
-            group["lr"] = 0.0 if frozen else schedules.learning_rate(step)
-            if group["weight_decay"]:
-                group["weight_decay"] = schedules.decay(step)
 
     def training_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> Tensor:
         """Loss of one batch of windows with ``image_<sensor>`` and ``valid_<sensor>``."""
@@ -195,7 +148,7 @@ class XStars(BaseTask):
         views = torch.cat([x.unflatten(0, (sensors, -1, windows)) for x in (far, near) if len(x)], dim=1)
         targets = teacher.float().unflatten(0, (sensors, 2, windows))
         temperature = self.schedules.temperature(self.global_step)
-        for loss in self.dino.values():
+        for loss in (module for module in self.dino.values() if isinstance(module, DINOLoss)):
             # A plain mean at first: an average that starts at 0 lags behind for tens of steps, in
             # which the student learns to answer what the teacher says of every window.
             loss.center_momentum = min(0.9, self.global_step / (self.global_step + 1))
@@ -218,32 +171,3 @@ class XStars(BaseTask):
             (a, b): self.msad(embedded[a], embedded[b], valid[a] & valid[b])
             for a, b in combinations(views, 2)
         }
-
-    def optimizer_step(
-        self,
-        epoch: int,
-        batch_idx: int,
-        optimizer: Any,
-        optimizer_closure: Callable[[], Any] | None = None,
-    ) -> None:
-        """Step the student, then move the teacher by 1 - m towards it."""
-        momentum = self.schedules.teacher_momentum(self.global_step)
-        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
-        with torch.no_grad():
-            update_momentum(self.model, self.teacher, momentum)
-            update_momentum(self.head, self.teacher_head, momentum)
-
-    def encode(self, batch: Mapping[str, Tensor], sensor: str) -> Tensor:
-        """Tokens (B, 1 + N, D) of the teacher for whole windows, resized to ``image_size``."""
-        size = self.hparams["image_size"]
-        image = F.interpolate(batch[f"image_{sensor}"], (size, size), mode="bilinear", antialias=True)
-        tokens: Tensor = self.teacher(image, sensor)
-        return tokens
-
-    def validation_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> dict[str, Tensor]:
-        """Tokens of every sensor, for the callbacks."""
-        return {sensor: self.encode(batch, sensor) for sensor in self.sensors}
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Leave word of what encoder the checkpoint holds, for ``load_encoder``."""
-        checkpoint[DESCRIPTION] = describe_encoder(self.teacher, "teacher.")
