@@ -72,18 +72,21 @@ def _table(changes: dict[str, tuple[float, float]]) -> Table:
     for column in ("metric", "start", "end", ""):
         table.add_column(column, justify="left" if column in ("metric", "") else "right")
     for name, (start, end) in changes.items():
-        table.add_row(name, f"{start:.3f}", f"{end:.3f}", "rose" if end > start else "fell")
+        way = "stayed" if end == start else "rose" if end > start else "fell"
+        table.add_row(name, f"{start:.3f}", f"{end:.3f}", way)
     return table
 
 
 def plot_curves(log: pd.DataFrame) -> Figure:
     """Losses on the left, retrieval between sensors on the right, over steps."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
-    for axis, prefixes, title in (
-        (left, ("train_loss", "train_dino", "train_align"), "losses"),
-        (right, ("val_patch_",), "patch recall@1 on held-out ground"),
+    losses = [name for name in ("train_loss", "train_dino", "train_align") if name in log]
+    recalls = [name for name in log if name.startswith("val_patch_")]
+    for axis, names, title in (
+        (left, losses, "losses"),
+        (right, recalls, "patch recall@1 on held-out ground"),
     ):
-        for name in (name for name in log.columns if name.startswith(prefixes)):
+        for name in names:
             values = log[["step", name]].dropna()
             axis.plot(values["step"], values[name], label=name.removeprefix("val_patch_"))
         axis.set(title=title, xlabel="optimizer step")
