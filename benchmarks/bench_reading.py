@@ -11,7 +11,7 @@ pixels than the other two; that is as near as it comes.
 import json
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import rasterio
@@ -24,34 +24,33 @@ from xstars_lightning.sensors import resolve_sensors
 
 SENSORS = resolve_sensors({"landsat": "landsat_rgb", "sentinel2": "sentinel2_rgb", "spot": "spot_rgb"})
 WINDOW, WINDOWS, ROUNDS = 660.0, 150, 5
-Windows = Sequence[tuple[slice, slice]]
+Window = tuple[slice, slice]
 
 
-def plain(folder: Path) -> Callable[[Windows], None]:
+def plain(folder: Path) -> Callable[[Window], object]:
     """Open files once, find the one that holds the window, read it."""
-    files = {key: [rasterio.open(path) for path in sorted((folder / key).glob("*.tif"))] for key in SENSORS}
+    files = [rasterio.open(path) for key in SENSORS for path in sorted((folder / key).glob("*.tif"))]
 
-    def read(windows: Windows) -> None:
-        for x, y in windows:
-            for sources in files.values():
-                for source in sources:
-                    left, bottom, right, top = source.bounds
-                    if left <= x.start < right and bottom <= y.start < top:
-                        source.read(window=from_bounds(x.start, y.start, x.stop, y.stop, source.transform))
+    def read(window: Window) -> list[object]:
+        x, y = window
+        covering = [
+            file
+            for file in files
+            if file.bounds.left <= x.start < file.bounds.right
+            and file.bounds.bottom <= y.start < file.bounds.top
+        ]
+        return [
+            file.read(window=from_bounds(x.start, y.start, x.stop, y.stop, file.transform))
+            for file in covering
+        ]
 
     return read
 
 
-def ours(dataset: CrossSensorDataset) -> Callable[[Windows], None]:
-    """Values scaled, validity, and transforms beside the pixels."""
-    return lambda windows: [dataset[window] for window in windows] and None
-
-
-def torchgeo(folder: Path) -> Callable[[Windows], None]:
+def torchgeo(folder: Path) -> Callable[[Window], object]:
     """IntersectionDataset on the grid of the coarsest sensor."""
     landsat, sentinel2, spot = (RasterDataset(folder / key) for key in SENSORS)
-    joint = landsat & sentinel2 & spot
-    return lambda windows: [joint[window] for window in windows] and None
+    return (landsat & sentinel2 & spot).__getitem__
 
 
 def main() -> None:
@@ -60,12 +59,13 @@ def main() -> None:
         folder = write_scenes(root, SENSORS, scenes=3, extent=1920.0)
         dataset = CrossSensorDataset({k: NativeRasterDataset(folder / k, s) for k, s in SENSORS.items()})
         windows = list(RandomWindowSampler(dataset.area, WINDOW, WINDOWS, dataset.snap))
-        ways = {"rasterio": plain(folder), "xstars": ours(dataset), "torchgeo": torchgeo(folder)}
+        ways = {"rasterio": plain(folder), "xstars": dataset.__getitem__, "torchgeo": torchgeo(folder)}
         best = dict.fromkeys(ways, float("inf"))
         for _ in range(ROUNDS):
             for name, read in ways.items():
                 start = time.perf_counter()
-                read(windows)
+                for window in windows:
+                    read(window)
                 best[name] = min(best[name], time.perf_counter() - start)
     rates = {name: round(WINDOWS / seconds, 1) for name, seconds in best.items()}
     result = {

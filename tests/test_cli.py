@@ -161,7 +161,7 @@ def test_flags_of_ddp_and_mixed_precision(scenes, tmp_path):
     command = [sys.executable, "-m", "xstars_lightning.cli", "fit", "-c", f"{ROOT}/configs/pretrain.yaml"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [*command, *options, *flags], env=environment, capture_output=True, text=True, check=False
+        [*command, *options, *flags], env=environment, capture_output=True, text=True, timeout=240
     )
     assert done.returncode == 0, done.stderr[-3000:]
     log = pd.read_csv(tmp_path / "version_0" / "metrics.csv")

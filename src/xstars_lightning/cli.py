@@ -5,6 +5,7 @@ import warnings
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.cli import ArgsType, LightningCLI, Namespace
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
@@ -95,11 +96,18 @@ class XStarsCLI(LightningCLI):
         return super().instantiate_trainer(**kwargs)
 
     def _default_callbacks(self, config: Namespace) -> list[pl.Callback]:
-        checkpoint = ModelCheckpoint(
-            monitor=self.model.monitor, mode=self.model.mode, filename="best-{step}", save_last=True
-        )
-        callbacks: list[pl.Callback] = [RichProgressBar(leave=False), checkpoint]
-        return callbacks if config.trainer.logger is False else [*callbacks, LearningRateMonitor("step")]
+        """Those that the flags of the trainer leave room for."""
+        callbacks: list[pl.Callback] = []
+        if config.trainer.enable_progress_bar is not False:
+            callbacks.append(RichProgressBar())
+        if config.trainer.enable_checkpointing is not False:
+            task = self.model
+            callbacks.append(
+                ModelCheckpoint(monitor=task.monitor, mode=task.mode, filename="best-{step}", save_last=True)
+            )
+        if config.trainer.logger is not False:
+            callbacks.append(LearningRateMonitor("step"))
+        return callbacks
 
 
 def _loggers(folder: str) -> list[Any]:
@@ -118,18 +126,24 @@ def main(args: ArgsType = None) -> None:
         os.environ.setdefault(name, value)
     for message in QUIET:
         warnings.filterwarnings("ignore", message)
-    XStarsCLI(
-        model_class=BaseTask,
-        datamodule_class=BaseDataModule,
-        subclass_mode_model=True,
-        subclass_mode_data=True,
-        seed_everything_default=0,
-        trainer_defaults=TRAINER_DEFAULTS,
-        parser_kwargs={"version": __version__, "prog": "xstars", **HELP},
-        auto_configure_optimizers=False,  # tasks have their own
-        save_config_kwargs={"overwrite": True},
-        args=args,
-    )
+    try:
+        XStarsCLI(
+            model_class=BaseTask,
+            datamodule_class=BaseDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            seed_everything_default=0,
+            trainer_defaults=TRAINER_DEFAULTS,
+            # A misspelt option must not pass as the beginning of another one.
+            parser_kwargs={"version": __version__, "prog": "xstars", "allow_abbrev": False, **HELP},
+            auto_configure_optimizers=False,  # tasks have their own
+            save_config_kwargs={"overwrite": True},
+            args=args,
+        )
+    finally:
+        # Lightning leaves the group to the interpreter's exit, where the threads of gloo may abort.
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
 
 
 if __name__ == "__main__":

@@ -39,17 +39,20 @@ def test_views_are_drawn_once_and_cost_no_random_number(trainer, task, tmp_path)
     pl.seed_everything(0)
     expected = torch.rand(1)
     pl.seed_everything(0)
-    Pictures().on_train_batch_start(trainer, task, BATCH, 0)
+    pictures = Pictures()
+    pictures.setup(trainer, task, "fit")
+    pictures.on_train_batch_start(trainer, task, BATCH, 0)
     assert torch.equal(torch.rand(1), expected)
     trainer.global_step = 1
     (tmp_path / "pictures" / "views.png").unlink()
-    Pictures().on_train_batch_start(trainer, task, BATCH, 1)
+    pictures.on_train_batch_start(trainer, task, BATCH, 1)
     assert list((tmp_path / "pictures").iterdir()) == []
 
 
 def test_tokens_are_drawn_every_nth_epoch(trainer, task, tmp_path):
     tokens = {name: torch.randn(3, 5, 16) for name in SENSORS}
     pictures = Pictures(every_n_epochs=2)
+    pictures.setup(trainer, task, "fit")
     for epoch in range(4):
         trainer.current_epoch, trainer.global_step = epoch, 10 * (epoch + 1)
         for index in range(2):

@@ -1,11 +1,9 @@
 """Splits are stratified, seeded, nested, and told apart by their hash."""
 
-import json
-
 import pytest
 import torch
 
-from xstars_lightning.evaluation import label_subset, load_split, save_split, split_hash, stratified_split
+from xstars_lightning.evaluation import label_subset, split_hash, stratified_split
 
 LABELS = torch.tensor([0] * 50 + [1] * 300 + [2] * 20)[
     torch.randperm(370, generator=torch.Generator().manual_seed(0))
@@ -70,14 +68,3 @@ def test_hash_is_that_of_the_set_and_stays():
     known = "8bd12b24d6eb14c9a141597ec482f69a14c9a5024036441d727b4a968e67a33f"
     assert split_hash(["b/2", "a/1"]) == split_hash(["a/1", "b/2"]) == known
     assert split_hash(["a/1", "b/3"]) != known
-
-
-def test_saved_split_comes_back_and_edits_are_noticed(tmp_path):
-    path, parts = tmp_path / "split.json", {"train": ["b", "a"], "test": ["c"]}
-    save_split(path, parts)
-    assert load_split(path) == parts
-    content = json.loads(path.read_text())
-    content["train"]["names"].append("c")
-    path.write_text(json.dumps(content))
-    with pytest.raises(ValueError, match=r"split\.json: .*'train'"):
-        load_split(path)

@@ -64,10 +64,10 @@ def test_alignment_reaches_every_patch_every_stem_and_the_head(make_task, loader
     views = task.views(next(iter(loader)))
     tokens = task._tokens(task.model, views, "globals")
     tokens.retain_grad()
-    losses = task._align_losses(task.align_head(tokens[:, 1:]), views)
+    losses = task._align_losses(task.align_head(tokens), views)
     assert set(losses) == {("aerial", "s2")}
     losses["aerial", "s2"].backward()
-    assert tokens.grad[:, 1:].abs().sum(-1).gt(0).all()
+    assert tokens.grad.abs().sum(-1).gt(0).all()
     for module in (task.model.patch_embed, task.align_head, task.model.trunk.blocks):
         assert all(p.grad is not None and p.grad.any() for p in module.parameters())
 
@@ -77,7 +77,7 @@ def test_alignment_compares_equal_places_of_equal_views(make_task, loader):
     task = make_task(sensors={"a": "aerial_rgb", "b": "aerial_rgb"})
     batch = next(iter(loader))
     views = task.views({f"{k}_{s}": batch[f"{k}_aerial"] for k in ("image", "valid") for s in ("a", "b")})
-    embedding = torch.randn(8, 4, 16)
+    embedding = torch.randn(8, 5, 16)  # the class token and 4 patches
     same = task._align_losses(torch.cat([embedding, embedding]), views)
     shuffled = task._align_losses(torch.cat([embedding, embedding.roll(1, 0)]), views)
     assert same["a", "b"] < 0.5 < shuffled["a", "b"]

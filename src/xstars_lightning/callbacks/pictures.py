@@ -28,6 +28,11 @@ class Pictures(Callback):
     def __init__(self, every_n_epochs: int = 1, windows: int = 6) -> None:
         self.every_n_epochs = every_n_epochs
         self.windows = windows
+        self._folder = Path("pictures")
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Find the folder, in all processes: asking the trainer for it is a collective operation."""
+        self._folder = Path(trainer.log_dir or trainer.default_root_dir) / "pictures"
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Mapping[str, Tensor], batch_idx: int
@@ -38,7 +43,7 @@ class Pictures(Callback):
             devices = [pl_module.device] if pl_module.device.type == "cuda" else []
             with torch.random.fork_rng(devices):
                 views = task.views(batch)
-            self._save(trainer, plot_views(views, task.sensors, self.windows), "views")
+            self._save(plot_views(views, task.sensors, self.windows), "views")
 
     def on_validation_batch_end(
         self,
@@ -54,13 +59,11 @@ class Pictures(Callback):
         if batch_idx == 0 and due and trainer.is_global_zero:
             name = f"tokens_{trainer.global_step:06d}"
             sensors = cast(CrossSensorTask, pl_module).sensors
-            self._save(trainer, plot_tokens(batch, outputs, sensors, self.windows), name)
+            self._save(plot_tokens(batch, outputs, sensors, self.windows), name)
 
-    @staticmethod
-    def _save(trainer: Trainer, figure: Figure, name: str) -> None:
-        folder = Path(trainer.log_dir or trainer.default_root_dir) / "pictures"
-        folder.mkdir(parents=True, exist_ok=True)
-        figure.savefig(folder / f"{name}.png", dpi=100, bbox_inches="tight")
+    def _save(self, figure: Figure, name: str) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        figure.savefig(self._folder / f"{name}.png", dpi=100, bbox_inches="tight")
         plt.close(figure)
 
 

@@ -30,6 +30,7 @@ class RunSummary(Callback):
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print the summary, once."""
+        folder = trainer.log_dir  # a collective operation, so before the others leave
         if not trainer.is_global_zero:
             return
         console = Console()
@@ -46,7 +47,7 @@ class RunSummary(Callback):
         places = {
             "best checkpoint": getattr(checkpoint, "best_model_path", ""),
             "last checkpoint": getattr(checkpoint, "last_model_path", ""),
-            "metrics, curves, pictures": trainer.log_dir,
+            "metrics, curves, pictures": folder,
         }
         for name, place in places.items():
             if place:

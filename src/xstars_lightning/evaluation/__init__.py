@@ -9,8 +9,6 @@ from xstars_lightning.evaluation.retrieval import patch_recall_at_1, recall_at_1
 from xstars_lightning.evaluation.shared_pca import shared_pca
 from xstars_lightning.evaluation.splits import (
     label_subset,
-    load_split,
-    save_split,
     split_hash,
     stratified_split,
 )
@@ -22,12 +20,10 @@ __all__ = [
     "knn_classify",
     "label_subset",
     "linear_probe",
-    "load_split",
     "patch_recall_at_1",
     "plot_confusion",
     "recall_at_1",
     "save_report",
-    "save_split",
     "score_knn",
     "score_probes",
     "score_table",

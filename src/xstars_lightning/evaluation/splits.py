@@ -1,15 +1,13 @@
 """Which samples are for training, and which of them are labelled: seeded, stratified, hashed."""
 
 import hashlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import accumulate, pairwise
-from pathlib import Path
 
 import torch
 from torch import Generator, Tensor
 
-__all__ = ["label_subset", "load_split", "save_split", "split_hash", "stratified_split"]
+__all__ = ["label_subset", "split_hash", "stratified_split"]
 
 
 def label_subset(
@@ -102,26 +100,3 @@ def _shuffled(indices: Tensor, generator: Generator) -> Tensor:
 def split_hash(names: Sequence[str]) -> str:
     """SHA-256 of the names in sorted order, one per line: it tells the set, not the order."""
     return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()
-
-
-def save_split(path: str | Path, parts: Mapping[str, Sequence[str]]) -> None:
-    """Write the names of each part, with their hash, as JSON."""
-    content = {part: {"hash": split_hash(names), "names": list(names)} for part, names in parts.items()}
-    Path(path).write_text(json.dumps(content, indent=1) + "\n")
-
-
-def load_split(path: str | Path) -> dict[str, list[str]]:
-    """Read what :func:`save_split` wrote.
-
-    Raises:
-        ValueError: If the names of a part do not have the hash beside them.
-    """
-    parts: dict[str, list[str]] = {}
-    for part, content in json.loads(Path(path).read_text()).items():
-        if split_hash(content["names"]) != content["hash"]:
-            raise ValueError(
-                f"{path}: the names of {part!r} do not have the hash {content['hash']}; the file was edited. "
-                "Draw the split again from its seed."
-            )
-        parts[part] = content["names"]
-    return parts
