@@ -115,6 +115,37 @@ def test_a_second_run_does_not_overwrite_the_first(run, scenes):
     assert (folder / "version_1" / "metrics.csv").is_file()
 
 
+def test_a_run_goes_on_from_its_checkpoint(run, scenes, tmp_path):
+    options = [*scenes, *SMALL, "--trainer.max_epochs=2", f"--trainer.default_root_dir={tmp_path}"]
+    checkpoint = f"--ckpt_path={run}/checkpoints/last.ckpt"
+    main(["fit", f"--config={ROOT}/configs/pretrain.yaml", *options, checkpoint])
+    log = pd.read_csv(tmp_path / "version_0" / "metrics.csv")
+    assert list(log.dropna(subset="train_loss")["step"]) == [4, 5, 6, 7]
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [("--model.backbone=vit_small_patch16_224", "another backbone"), ("--model.alpha=-1", "alpha")],
+)
+def test_a_checkpoint_does_not_override_what_was_asked_for(run, scenes, tmp_path, option, words):
+    options = [*scenes, *SMALL, f"--trainer.default_root_dir={tmp_path}", option]
+    with pytest.raises(ValueError, match=words):
+        main(
+            [
+                *("fit", f"--config={ROOT}/configs/pretrain.yaml", *options),
+                f"--ckpt_path={run}/checkpoints/last.ckpt",
+            ]
+        )
+
+
+def test_without_callbacks_and_with_ones_own_progress_bar(scenes, tmp_path):
+    options = [option for option in SMALL if "progress_bar" not in option]
+    common = ["fit", f"--config={ROOT}/configs/pretrain.yaml", *scenes, *options]
+    callbacks = "--trainer.callbacks=TQDMProgressBar"
+    main([*common, f"--trainer.default_root_dir={tmp_path}", callbacks])
+    assert (tmp_path / "version_0" / "checkpoints" / "last.ckpt").is_file()
+
+
 def test_evaluation_of_the_checkpoint(run, class_folders, tmp_path):
     options = ["--model.image_size=32", "--model.k=3", "--model.draws=1", "--model.fractions=[1.0]"]
     main(
@@ -236,6 +267,11 @@ def test_a_misspelt_key_in_a_file_is_named(tmp_path, capsys):
 def test_the_error_of_a_constructor_stands_alone():
     with pytest.raises(ValueError, match=r"^Unknown sensor 'sput_rgb'\. Did you mean 'spot_rgb'\?"):
         main(["fit", f"--config={ROOT}/configs/pretrain.yaml", "--data.sensors.spot=sput_rgb"])
+
+
+def test_an_error_with_a_cause_of_its_own_stands_alone_too(scenes):
+    with pytest.raises(ValueError, match=r"^'resnet18' is no vision transformer"):
+        main(["fit", f"--config={ROOT}/configs/pretrain.yaml", *scenes, "--model.backbone=resnet18"])
 
 
 def test_help_reads_well(capsys):

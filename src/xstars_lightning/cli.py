@@ -2,20 +2,21 @@
 
 import os
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, ProgressBar, RichProgressBar
 from lightning.pytorch.cli import ArgsType, LightningCLI, Namespace
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torchgeo.datamodules import BaseDataModule
 from torchgeo.tasks import BaseTask
 
-import xstars_lightning.callbacks
 import xstars_lightning.datamodules
 import xstars_lightning.tasks  # noqa: F401 - short class names of ours
 from xstars_lightning import __version__
+from xstars_lightning.callbacks import CrossSensorRetrieval
 
 __all__ = ["XStarsCLI", "main"]
 
@@ -79,35 +80,40 @@ class XStarsCLI(LightningCLI):
             super().instantiate_classes()
         except ValueError as error:
             first: BaseException = error
-            while first.__cause__ is not None:
+            while first.__cause__ is not None and str(first).startswith("Does not validate against any"):
                 first = first.__cause__
-            raise first from None
+            raise first from first.__cause__
+
+    def _parse_ckpt_path(self) -> None:
+        """Take no options from a checkpoint: what YAML and command line say was asked for."""
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """Add progress bar, checkpoints of best and last, and loggers where the YAML has none."""
         config = self.config_init if self.subcommand is None else self.config_init[self.subcommand]
-        callbacks = list(config.trainer.callbacks or [])
-        for default in self._default_callbacks(config):
-            if not any(isinstance(callback, type(default)) for callback in callbacks):
+        given = config.trainer.callbacks or []
+        callbacks = list(given) if isinstance(given, list | tuple) else [given]
+        for kind, default in self._default_callbacks(config):
+            if not any(isinstance(callback, kind) for callback in callbacks):
                 callbacks.append(default)
         kwargs.setdefault("callbacks", callbacks)
         if config.trainer.logger in (None, True):
             kwargs.setdefault("logger", _loggers(config.trainer.default_root_dir or "runs"))
         return super().instantiate_trainer(**kwargs)
 
-    def _default_callbacks(self, config: Namespace) -> list[pl.Callback]:
-        """Those that the flags of the trainer leave room for."""
-        callbacks: list[pl.Callback] = []
+    def _default_callbacks(self, config: Namespace) -> Iterator[tuple[type[pl.Callback], pl.Callback]]:
+        """Callbacks that the flags of the trainer leave room for, each with the kind that replaces it."""
+        task = self.model
         if config.trainer.enable_progress_bar is not False:
-            callbacks.append(RichProgressBar())
+            yield ProgressBar, RichProgressBar()
+        if task.monitor == "val_retrieval":
+            yield CrossSensorRetrieval, CrossSensorRetrieval()
         if config.trainer.enable_checkpointing is not False:
-            task = self.model
-            callbacks.append(
-                ModelCheckpoint(monitor=task.monitor, mode=task.mode, filename="best-{step}", save_last=True)
+            checkpoint = ModelCheckpoint(
+                monitor=task.monitor, mode=task.mode, filename="best-{step}", save_last=True
             )
+            yield ModelCheckpoint, checkpoint
         if config.trainer.logger is not False:
-            callbacks.append(LearningRateMonitor("step"))
-        return callbacks
+            yield LearningRateMonitor, LearningRateMonitor("step")
 
 
 def _loggers(folder: str) -> list[Any]:

@@ -23,8 +23,8 @@ HEALTHY = {"aerial": 0.8, "s2": 0.7}
     ],
 )
 def test_diagnosis(ratio, spread, words):
-    finding = diagnose(ratio, spread)
-    assert finding is None if words is None else words in finding
+    kind, finding = diagnose(ratio, spread)
+    assert kind is None if words is None else words in finding
 
 
 def test_warns_once_after_patience(caplog):
@@ -42,3 +42,18 @@ def test_warns_once_after_patience(caplog):
     assert "Step 7" in caplog.text
     assert logged["val_std_s2"] == pytest.approx(0, abs=1e-5)
     assert logged["val_rank_s2"] == pytest.approx(1, abs=1e-3)
+
+
+def test_a_ratio_that_wavers_is_one_finding(caplog):
+    watch = CollapseWatch(patience=3)
+    module = SimpleNamespace(log_dict=lambda *_, **__: None)
+    batch = {"valid_s2": torch.ones(64, 1, 8, 8, dtype=torch.bool)}
+    with caplog.at_level(logging.WARNING):
+        for ratio in (0.999, 0.997, 0.998):
+            trainer = SimpleNamespace(
+                sanity_checking=False, global_step=7, callback_metrics={"train_dino_ratio": ratio}
+            )
+            watch.on_validation_epoch_start(trainer, module)
+            watch.on_validation_batch_end(trainer, module, {"s2": torch.randn(64, 5, 8)}, batch, 0)
+            watch.on_validation_epoch_end(trainer, module)
+    assert len(caplog.records) == 1

@@ -26,7 +26,7 @@ class CollapseWatch(TokenCallback):
 
     def __init__(self, patience: int = 3) -> None:
         self.patience = patience
-        self._finding: str | None = None
+        self._kind: str | None = None
         self._count = 0
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -39,33 +39,36 @@ class CollapseWatch(TokenCallback):
         if trainer.sanity_checking:
             return
         ratio = trainer.callback_metrics.get("train_dino_ratio")
-        finding = diagnose(None if ratio is None else float(ratio), spread)
-        self._count = self._count + 1 if finding and finding == self._finding else 1
-        self._finding = finding
-        if finding and self._count == self.patience:
+        kind, finding = diagnose(None if ratio is None else float(ratio), spread)
+        self._count = self._count + 1 if kind == self._kind else 1
+        self._kind = kind
+        if kind and self._count == self.patience:
             logger.warning("Step %d: %s", trainer.global_step, finding)
 
 
-def diagnose(dino_ratio: float | None, spread: dict[str, float]) -> str | None:
+def diagnose(dino_ratio: float | None, spread: dict[str, float]) -> tuple[str | None, str]:
     """Name the kind of collapse and its likely cause, if there is one.
 
     Args:
         dino_ratio: DINO loss over log K, K being the number of prototypes; None if not known.
         spread: :func:`~xstars_lightning.evaluation.feature_std` per sensor.
+
+    Returns:
+        ``flat``, ``uniform``, ``single`` or None, and the message.
     """
     if flat := [name for name, value in spread.items() if value < 0.05]:
-        return (
+        return "flat", (
             f"The features of {', '.join(flat)} are nearly the same for all windows. Lower the learning "
             "rate, and check that the declared mean and std of the sensor fit its data."
         )
     if dino_ratio is not None and dino_ratio > 0.99:
-        return (
+        return "uniform", (
             f"The DINO loss is {dino_ratio:.1%} of log K: the teacher spreads over all prototypes alike and "
             "teaches nothing. Use fewer prototypes, a lower teacher temperature or a lower momentum."
         )
     if dino_ratio is not None and dino_ratio < 0.01:
-        return (
+        return "single", (
             f"The DINO loss is {dino_ratio:.1%} of log K: one prototype takes all windows. Raise the "
             "teacher temperature or lower the learning rate."
         )
-    return None
+    return None, ""

@@ -38,7 +38,7 @@ class Pictures(Callback):
         self, trainer: Trainer, pl_module: LightningModule, batch: Mapping[str, Tensor], batch_idx: int
     ) -> None:
         """Draw the views of the very first batch, without touching the random numbers of training."""
-        if trainer.global_step == 0 and trainer.is_global_zero:
+        if trainer.global_step == 0 and batch_idx == 0 and trainer.is_global_zero:
             task = cast(CrossSensorTask, pl_module)
             devices = [pl_module.device] if pl_module.device.type == "cuda" else []
             with torch.random.fork_rng(devices):

@@ -15,7 +15,7 @@ class CrossSensorRetrieval(TokenCallback):
 
     No head takes part, for a head can be aligned while the encoder is not. Logged are, for each
     ordered pair of sensors, ``val_patch_<a>_<b>`` (the gallery is the patches of all windows) and
-    ``val_window_<a>_<b>`` (by the mean of a window's patches), and ``val_retrieval``, the mean
+    ``val_window_<a>_<b>`` (by the mean of a window's valid patches), and ``val_retrieval``, the mean
     over pairs of the former.
 
     Args:
@@ -32,7 +32,16 @@ class CrossSensorRetrieval(TokenCallback):
         valid = self.valid.flatten()
         step = -(-int(valid.sum()) // self.max_patches) or 1
         patches = {name: x[:, 1:].flatten(0, 1)[valid][::step] for name, x in self.tokens.items()}
-        windows = {name: x[:, 1:].mean(1) for name, x in self.tokens.items()}
+        if not len(valid) or not valid.any():
+            raise ValueError(
+                "No patch of the validation windows is valid in all sensors, so nothing can be retrieved. "
+                "Raise min_valid, or check the nodata values of the sensors."
+            )
+        weight = self.valid[self.valid.any(1), :, None].float()
+        windows = {
+            name: (x[self.valid.any(1), 1:] * weight).sum(1) / weight.sum(1)
+            for name, x in self.tokens.items()
+        }
         metrics = {}
         for a, b in permutations(self.tokens, 2):
             metrics[f"val_patch_{a}_{b}"] = float(recall_at_1(patches[a], patches[b]))

@@ -38,6 +38,8 @@ class RunSummary(Callback):
             if isinstance(logger, CSVLogger):
                 logger.save()
                 path = Path(logger.log_dir) / "metrics.csv"
+                if not path.is_file():  # nothing was logged, as in a run of a few steps
+                    continue
                 log = pd.read_csv(path)
                 console.print(_table(summarize(log, self.metrics)))
                 figure = plot_curves(log)

@@ -74,9 +74,10 @@ class TeacherStudent(BaseTask):
         """AdamW; no decay for biases and norms, a group of its own for DINO's last layer."""
         last = list(self.head.last_layer.parameters())
         known = {id(parameter) for parameter in last}
-        groups = param_groups_weight_decay(self, self.hparams["weight_decay"][0])
+        groups = param_groups_weight_decay(self, weight_decay=1.0)
         for group in groups:
             group["params"] = [p for p in group["params"] if id(p) not in known]
+            group["decays"] = group["weight_decay"] > 0
         frozen = {"params": [p for p in last if p.requires_grad], "weight_decay": 0.0, "last_layer": True}
         return AdamW([*groups, frozen], lr=self.hparams["lr"])
 
@@ -87,7 +88,7 @@ class TeacherStudent(BaseTask):
         for group in self.trainer.optimizers[0].param_groups:
             frozen = group.get("last_layer", False) and step < thaw
             group["lr"] = 0.0 if frozen else schedules.learning_rate(step)
-            if group["weight_decay"]:
+            if group.get("decays"):
                 group["weight_decay"] = schedules.decay(step)
 
     def optimizer_step(
@@ -118,3 +119,26 @@ class TeacherStudent(BaseTask):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Leave word of what encoder the checkpoint holds, for ``load_encoder``."""
         checkpoint[DESCRIPTION] = describe_encoder(self.teacher, "teacher.")
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse a checkpoint of another encoder, naming what differs.
+
+        Raises:
+            ValueError: If backbone or sensors differ, or the checkpoint is of another task.
+        """
+        theirs = checkpoint.get(DESCRIPTION)
+        ours = describe_encoder(self.teacher, "teacher.")
+        if theirs is None:
+            raise ValueError(
+                "The checkpoint holds no encoder of xstars-lightning; give one that `xstars fit` wrote."
+            )
+        for key in ("backbone", "sensors"):
+            if theirs[key] != ours[key]:
+                names = [
+                    value if isinstance(value, str) else ", ".join(value)
+                    for value in (theirs[key], ours[key])
+                ]
+                raise ValueError(
+                    f"The checkpoint was trained with another {key} ({names[0]}) than this run has "
+                    f"({names[1]}), or with other values of it. Resume with the config.yaml of its run."
+                )

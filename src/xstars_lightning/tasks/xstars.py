@@ -22,9 +22,10 @@ class XStars(TeacherStudent):
     """Pretrains one encoder for all sensors of a cross-sensor datamodule.
 
     The loss of X-STARS [0] is the mean over sensors of DINO [1] between views of one sensor, plus ``alpha``
-    times the mean over pairs of sensors of MSAD between their patches at the same places. The
-    class tokens go through DINO's head, the patch tokens through one alignment head for all
-    sensors. The encoder to keep is the teacher.
+    times the mean over pairs of sensors of MSAD between their tokens at the same places. Class
+    tokens go through DINO's head; all tokens through one alignment head for all sensors, the
+    class token being one more place that is always valid, as in the authors' release. The
+    encoder to keep is the teacher.
 
     Args:
         sensors: Sensors by the names under which they stand in batches, as catalogue names or
@@ -85,6 +86,14 @@ class XStars(TeacherStudent):
     ) -> None:
         if not sensors:
             raise ValueError("XStars needs its sensors; pass those of the datamodule, sensors=dm.sensors.")
+        shares = {"warmup": (warmup,), "freeze_last_layer": (freeze_last_layer,), "momentum": momentum}
+        for name, values in (shares | {"global_scale": global_scale, "local_scale": local_scale}).items():
+            if not all(0 <= value <= 1 for value in values):
+                raise ValueError(f"{name} must lie in [0, 1], got {values}.")
+        least = {"alpha": (alpha, 0), "prototypes": (prototypes, 2), "local_crops": (local_crops, 0)}
+        for name, (value, low) in least.items():
+            if value < low:
+                raise ValueError(f"{name} must be at least {low}, got {value}.")
         super().__init__()
 
     def configure_models(self) -> None:
