@@ -13,14 +13,15 @@ def check_same_keys(paths: Mapping[str, Any], sensors: Mapping[str, Any]) -> Non
     Raises:
         ValueError: If not; the message suggests the nearest key.
     """
-    for key in paths.keys() ^ sensors.keys():
+    for key in [*(k for k in paths if k not in sensors), *(k for k in sensors if k not in paths)]:
         has, lacks = ("paths", "sensors") if key in paths else ("sensors", "paths")
         others = sensors if has == "paths" else paths
-        near = get_close_matches(key, others, n=1, cutoff=0.0)
+        near = get_close_matches(key, others, n=1)
         hint = f"Did you mean {near[0]!r}? " if near else ""
         raise ValueError(
             f"{key!r} stands in `{has}` but not in `{lacks}` ({', '.join(others) or 'empty'}). {hint}"
-            "Each sensor needs its paths and its description under one key."
+            "Each sensor needs its paths and its description under one key; to use fewer sensors, name "
+            "only those, for example --data.sensors '{aerial: aerial_rgb, sentinel2: sentinel2_rgb}'."
         )
 
 
