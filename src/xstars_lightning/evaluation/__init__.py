@@ -5,7 +5,7 @@ from xstars_lightning.evaluation.knn import knn_classify
 from xstars_lightning.evaluation.linear_probe import linear_probe
 from xstars_lightning.evaluation.protocol import EmbeddedSplit, score_knn, score_probes
 from xstars_lightning.evaluation.report import plot_confusion, save_report, score_table
-from xstars_lightning.evaluation.retrieval import patch_recall_at_1, recall_at_1
+from xstars_lightning.evaluation.retrieval import recall_at_1
 from xstars_lightning.evaluation.shared_pca import shared_pca
 from xstars_lightning.evaluation.splits import (
     label_subset,
@@ -20,7 +20,6 @@ __all__ = [
     "knn_classify",
     "label_subset",
     "linear_probe",
-    "patch_recall_at_1",
     "plot_confusion",
     "recall_at_1",
     "save_report",
