@@ -185,6 +185,34 @@ def test_two_folders_of_ones_own(write_raster, tmp_path):
     assert encoder.sensors["aerial"].std == (0.2, 0.2, 0.2)
 
 
+def test_continual_pretraining_from_a_checkpoint_of_the_main_job(run, scenes, tmp_path):
+    """A sensor with other bands and another token grid, learned from weights that know Sentinel-2."""
+    data = [option for option in scenes if not option.startswith("--data.root")]
+    main(
+        [
+            *("fit", f"--config={ROOT}/configs/continual.yaml", f"--data.root={tmp_path}/scenes", *data, *SMALL),
+            f"--model.weights={run}/checkpoints/last.ckpt",
+            '--model.image_size={"planet": 64, "sentinel2": 32}',
+            f"--trainer.default_root_dir={tmp_path}",
+        ]
+    )
+    log = pd.read_csv(tmp_path / "version_0" / "metrics.csv")
+    assert log["val_retention_sentinel2"].dropna().iloc[0] == 1
+    assert log["train_align_planet_sentinel2"].notna().any()
+    assert "train_dino_sentinel2" not in log
+    encoder = load_encoder(tmp_path / "version_0" / "checkpoints" / "last.ckpt")
+    assert {name: len(sensor.bands) for name, sensor in encoder.sensors.items()} == {"planet": 4, "sentinel2": 3}
+
+
+def test_the_number_of_windows_comes_from_the_data(scenes, tmp_path, monkeypatch):
+    seen = {}
+    monkeypatch.setattr(XStarsCLI, "_run_subcommand", lambda cli, _: seen.update(model=cli.model))
+    options = [*scenes, "--data.windows_per_epoch=60000", "--model.prototypes=null"]
+    main(["fit", f"--config={ROOT}/configs/pretrain.yaml", *options, f"--trainer.default_root_dir={tmp_path}"])
+    assert seen["model"].hparams["windows"] == 60000
+    assert seen["model"].hparams["prototypes"] == 4096
+
+
 def test_flags_of_ddp_and_mixed_precision(scenes, tmp_path):
     """Two real processes, started as a user would."""
     options = [*scenes, *SMALL, f"--trainer.default_root_dir={tmp_path}"]

@@ -53,6 +53,9 @@ QUIET = (
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # in lightning 2.6 with torch >= 2.15
 )
 
+#: Options of the data -> those of the model that take their value, unless they are given.
+FROM_DATA = {"sensors": "sensors", "windows_per_epoch": "windows"}
+
 TRAINER_DEFAULTS = {
     # Our samplers share the windows out to the processes themselves; Lightning would put its own
     # sampler over them and shuffle what is already drawn.
@@ -65,14 +68,15 @@ TRAINER_DEFAULTS = {
 
 
 class XStarsCLI(LightningCLI):
-    """LightningCLI whose model learns its sensors from the data, with callbacks one always wants."""
+    """LightningCLI whose model learns from the data what they know, with callbacks one always wants."""
 
     def before_instantiate_classes(self) -> None:
-        """Give the sensors of the data to a model that takes sensors and was given none."""
+        """Give what the data know, their sensors and number of windows, to a model that was not given it."""
         config = self.config if self.subcommand is None else self.config[self.subcommand]
         model, data = config.get("model.init_args"), config.get("data.init_args")
-        if model and data and "sensors" in model and model.sensors is None and "sensors" in data:
-            model.sensors = data.sensors
+        for theirs, ours in FROM_DATA.items():
+            if model and data and theirs in data and ours in model and model[ours] is None:
+                model[ours] = data[theirs]
 
     def instantiate_classes(self) -> None:
         """Let an error of a constructor stand alone; jsonargparse wraps it in a page of its own."""

@@ -31,7 +31,7 @@ def trainer(tmp_path):
 
 @pytest.fixture
 def task():
-    views = MultiCrop(SENSORS, 32, 16, 2)
+    views = MultiCrop(SENSORS, dict.fromkeys(SENSORS, 32), dict.fromkeys(SENSORS, 16), 2)
     return SimpleNamespace(sensors=SENSORS, views=views, device=torch.device("cpu"))
 
 

@@ -57,3 +57,29 @@ def test_gallery_is_bounded():
         metrics = validate({"a": a, "b": torch.randn(10, 5, 16)}, max_patches=limit)
         callback_sizes.append(metrics["val_patch_a_b"])
     assert (callback_sizes[1] * 8) % 1 == pytest.approx(0, abs=1e-6)
+
+
+def test_token_grids_of_different_sizes_are_compared_on_the_coarser():
+    torch.manual_seed(0)
+    coarse = torch.randn(6, 5, 16)
+    grid = coarse[:, 1:].unflatten(1, (2, 2)).repeat_interleave(3, 1).repeat_interleave(3, 2)
+    fine = torch.cat([coarse[:, :1], grid.flatten(1, 2) + 0.1 * torch.randn(6, 36, 16)], dim=1)
+    metrics = validate({"fine": fine, "coarse": coarse})
+    assert metrics["val_patch_fine_coarse"] == metrics["val_window_coarse_fine"] == 1
+    assert validate({"a": fine, "b": fine.roll(1, 0)}, side=1)["val_patch_a_b"] == 0
+
+
+def test_a_pair_is_compared_where_both_saw_the_ground():
+    a = torch.randn(4, 5, 16)
+    absent = torch.ones(4, 1, 8, 8, dtype=torch.bool)
+    absent[:2] = False
+    b = torch.where(absent[:, :1, 0, :1], a, 0)
+    metrics = validate({"a": a, "b": b, "c": a}, {"valid_b": absent})
+    assert metrics["val_patch_a_b"] == metrics["val_window_b_c"] == metrics["val_patch_a_c"] == 1
+
+
+def test_ground_that_no_two_sensors_saw_is_refused():
+    nothing = torch.zeros(4, 1, 8, 8, dtype=torch.bool)
+    tokens = {name: torch.randn(4, 5, 16) for name in "ab"}
+    with pytest.raises(ValueError, match="No place of the validation windows is valid in two sensors"):
+        validate(tokens, {"valid_b": nothing})

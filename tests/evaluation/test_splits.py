@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from xstars_lightning.evaluation import label_subset, split_hash, stratified_split
+from xstars_lightning.evaluation import label_subset, labels_per_class, split_hash, stratified_split
 
 LABELS = torch.tensor([0] * 50 + [1] * 300 + [2] * 20)[
     torch.randperm(370, generator=torch.Generator().manual_seed(0))
@@ -61,6 +61,22 @@ def test_subset_errors():
     for fraction in (0.0, 1.5):
         with pytest.raises(ValueError, match="fraction"):
             label_subset(LABELS, fraction, 0)
+
+
+def test_every_class_gives_as_many_labels():
+    few, more = (labels_per_class(LABELS, count, seed=5) for count in (3, 20))
+    assert (counts(few), counts(more)) == ([3, 3, 3], [20, 20, 20])
+    assert few.tolist() == sorted(few.tolist())
+    assert set(few.tolist()) < set(more.tolist())
+    assert few.tolist() == labels_per_class(LABELS, 3, seed=5).tolist()
+    assert few.tolist() != labels_per_class(LABELS, 3, seed=6).tolist()
+
+
+def test_too_few_labels_are_an_error():
+    with pytest.raises(ValueError, match="'town' has 20 samples, at least 21"):
+        labels_per_class(LABELS, 21, 0, ["field", "lake", "town"])
+    with pytest.raises(ValueError, match="at least 1, got 0"):
+        labels_per_class(LABELS, 0, 0)
 
 
 def test_hash_is_that_of_the_set_and_stays():

@@ -12,6 +12,9 @@ SCHEDULES = Schedules(
     weight_decay=(0.04, 0.4),
     momentum=(0.99, 1.0),
     teacher_temperature=(0.02, 0.06),
+    temperature_warmup=0.3,
+    freeze_last_layer=0.1,
+    freeze_trunk=0.25,
 )
 
 
@@ -40,7 +43,22 @@ def test_warm_up_is_linear_and_ends_at_the_peak():
 
 @pytest.mark.parametrize("steps", [1, 2, 5])
 def test_very_short_runs_have_schedules_too(steps):
-    short = Schedules(steps, 1e-3, 1e-6, 0.1, (0.04, 0.4), (0.99, 1.0), (0.02, 0.06))
+    short = Schedules(steps, 1e-3, 1e-6, 0.1, (0.04, 0.4), (0.99, 1.0), (0.02, 0.06), 0.3)
     for step in range(steps + 1):
         assert 0 <= short.learning_rate(step) <= 1e-3
         assert 0.02 <= short.temperature(step) <= 0.06
+
+
+def test_the_temperature_has_a_warm_up_of_its_own():
+    assert SCHEDULES.temperature(15) == pytest.approx(0.04)
+    assert SCHEDULES.temperature(30) == pytest.approx(0.06)
+
+
+def test_parts_are_frozen_for_their_share_of_the_steps():
+    assert [step for step in range(100) if SCHEDULES.frozen(step, "last_layer")] == list(range(10))
+    assert [step for step in range(100) if SCHEDULES.frozen(step, "trunk")] == list(range(25))
+
+
+def test_a_ramp_over_no_step_is_over_at_once():
+    assert SCHEDULES.ramp(0, 0.0) == 1
+    assert [SCHEDULES.ramp(step, 0.1) for step in (0, 5, 10, 50)] == [0, 0.5, 1, 1]

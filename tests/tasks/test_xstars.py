@@ -8,6 +8,7 @@ import torch
 
 from xstars_lightning.losses import MSADLoss
 from xstars_lightning.models import load_encoder
+from xstars_lightning.tasks.token_views import encode_views
 
 
 class Spy(pl.Callback):
@@ -62,25 +63,16 @@ def test_alignment_reaches_every_patch_every_stem_and_the_head(make_task, loader
     """What the authors' release lacks: there the loss has no gradient at all."""
     task = make_task()
     views = task.views(next(iter(loader)))
-    tokens = task._tokens(task.model, views, "globals")
-    tokens.retain_grad()
-    losses = task._align_losses(task.align_head(tokens), views)
+    student = encode_views(task.model, views, "globals", task.learned)
+    for x in student.values():
+        x.tokens.retain_grad()
+    losses = task.alignment(student, {})
     assert set(losses) == {("aerial", "s2")}
     losses["aerial", "s2"].backward()
-    assert tokens.grad.abs().sum(-1).gt(0).all()
-    for module in (task.model.patch_embed, task.align_head, task.model.trunk.blocks):
+    for x in student.values():
+        assert x.tokens.grad.abs().sum(-1).gt(0).all()
+    for module in (task.model.patch_embed, task.alignment.head, task.model.trunk.blocks):
         assert all(p.grad is not None and p.grad.any() for p in module.parameters())
-
-
-def test_alignment_compares_equal_places_of_equal_views(make_task, loader):
-    """With the same pictures for both sensors the positives are equal; shuffled windows are not."""
-    task = make_task(sensors={"a": "aerial_rgb", "b": "aerial_rgb"})
-    batch = next(iter(loader))
-    views = task.views({f"{k}_{s}": batch[f"{k}_aerial"] for k in ("image", "valid") for s in ("a", "b")})
-    embedding = torch.randn(8, 5, 16)  # the class token and 4 patches
-    same = task._align_losses(torch.cat([embedding, embedding]), views)
-    shuffled = task._align_losses(torch.cat([embedding, embedding.roll(1, 0)]), views)
-    assert same["a", "b"] < 0.5 < shuffled["a", "b"]
 
 
 def test_loss_is_dino_plus_alpha_times_alignment(make_task, make_trainer, loader):
@@ -159,4 +151,4 @@ def test_sensors_are_asked_for(make_task):
 
 
 def test_default_alignment_is_the_corrected_one(make_task):
-    assert type(make_task().msad) is MSADLoss
+    assert type(make_task().alignment.loss) is MSADLoss

@@ -2,7 +2,8 @@
 
 from xstars_lightning.callbacks.collapse import CollapseWatch
 from xstars_lightning.callbacks.pictures import Pictures
+from xstars_lightning.callbacks.retention import AnchorRetention
 from xstars_lightning.callbacks.retrieval import CrossSensorRetrieval
 from xstars_lightning.callbacks.summary import RunSummary
 
-__all__ = ["CollapseWatch", "CrossSensorRetrieval", "Pictures", "RunSummary"]
+__all__ = ["AnchorRetention", "CollapseWatch", "CrossSensorRetrieval", "Pictures", "RunSummary"]

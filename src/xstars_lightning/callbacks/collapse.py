@@ -32,8 +32,10 @@ class CollapseWatch(TokenCallback):
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Measure, compare with the last findings, warn once per finding."""
         super().on_validation_epoch_end(trainer, pl_module)
-        spread = {name: float(feature_std(x[:, 0])) for name, x in self.tokens.items()}
-        rank = {name: float(effective_rank(x[:, 0])) for name, x in self.tokens.items()}
+        seen = {name: share.mean(dim=1) >= 0.5 for name, share in self.valid.items()}
+        tokens = {name: x[seen[name], 0] for name, x in self.tokens.items() if seen[name].sum() > 1}
+        spread = {name: float(feature_std(x)) for name, x in tokens.items()}
+        rank = {name: float(effective_rank(x)) for name, x in tokens.items()}
         metrics = {f"val_std_{name}": value for name, value in spread.items()}
         report(trainer, pl_module, metrics | {f"val_rank_{name}": value for name, value in rank.items()})
         if trainer.sanity_checking:

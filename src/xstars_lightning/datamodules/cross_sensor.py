@@ -1,4 +1,4 @@
-"""Folders of rasters, one per sensor -> batches of windows that show all of them."""
+"""Folders of rasters, one per sensor -> batches of windows that show all or enough of them."""
 
 from typing import Any
 
@@ -12,9 +12,9 @@ from torchgeo.datasets import stack_samples
 
 from xstars_lightning.datamodules.areas import read_area
 from xstars_lightning.datamodules.arguments import check_not_wrapped, check_same_keys
-from xstars_lightning.datamodules.preflight import complaints, measure
+from xstars_lightning.datamodules.preflight import inspect_windows
 from xstars_lightning.datamodules.resume import PacedSampler, Progress, ResumableLoader
-from xstars_lightning.datasets.cross_sensor import CrossSensorDataset
+from xstars_lightning.datasets.cross_sensor import CrossSensorDataset, sensors_needed
 from xstars_lightning.datasets.raster import NativeRasterDataset
 from xstars_lightning.samplers import GridWindowSampler, RandomWindowSampler, commensurable_size
 from xstars_lightning.samplers.split import Split, split_at, split_blocks
@@ -30,8 +30,9 @@ class CrossSensorDataModule(BaseDataModule):
     """Windows on the ground that several sensors share.
 
     Batches are flat dictionaries: ``image_<key>`` (B, C, H, W) float32 in [0, 1] by the sensor's
-    value range, ``valid_<key>`` (B, 1, H, W) bool, ``transform_<key>`` (B, 9) and ``bounds`` (B, 9)
-    float64. Under several processes give the trainer ``use_distributed_sampler=False``.
+    value range, ``valid_<key>`` (B, 1, H, W) bool, all False where the sensor does not see the window,
+    ``transform_<key>`` (B, 9) and ``bounds`` (B, 9) float64. Under several processes give the trainer
+    ``use_distributed_sampler=False``.
 
     Args:
         paths: Folder, glob or file, or a list of them, per sensor.
@@ -45,7 +46,9 @@ class CrossSensorDataModule(BaseDataModule):
         block: Side of such a block in metres; three windows by default.
         val_area: Raster or vector file that says where to validate, instead of random blocks;
             windows that touch it never train.
-        min_valid: Least share of a window at which every sensor has valid pixels.
+        min_valid: Least share of a window at which every sensor, or ``min_sensors``, has valid pixels.
+        min_sensors: Fewest sensors that must see a window; None: all. With 1, windows serve
+            self-distillation alone, with 2 or more also alignment.
         seed: Of the split and the training windows.
 
     Raises:
@@ -64,6 +67,7 @@ class CrossSensorDataModule(BaseDataModule):
         block: float | None = None,
         val_area: str | None = None,
         min_valid: float = 0.95,
+        min_sensors: int | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__(CrossSensorDataset, batch_size, num_workers)
@@ -76,6 +80,7 @@ class CrossSensorDataModule(BaseDataModule):
         self.block = block
         self.val_area = val_area
         self.min_valid = min_valid
+        self.min_sensors = sensors_needed(min_sensors, sensors)
         self.seed = seed
         self.dataset: CrossSensorDataset | None = None
         self.train_sampler: RandomWindowSampler | None = None
@@ -102,7 +107,8 @@ class CrossSensorDataModule(BaseDataModule):
 
     def _index(self) -> None:
         dataset = CrossSensorDataset(
-            {key: NativeRasterDataset(self.paths[key], sensor) for key, sensor in self.sensors.items()}
+            {key: NativeRasterDataset(self.paths[key], sensor) for key, sensor in self.sensors.items()},
+            min_sensors=self.min_sensors,
         )
         resolutions = [child.resolution for child in dataset.datasets.values()]
         self.window = commensurable_size(self.window, resolutions)
@@ -125,9 +131,7 @@ class CrossSensorDataModule(BaseDataModule):
             return split_at(dataset.area, read_area(self.val_area, dataset.crs), margin)
         block = self.block or 3 * self.window
         sides = tuple(max(round(block / step), 1) * step for step in steps)
-        return split_blocks(
-            dataset.area, (sides[0], sides[1]), self.val_fraction, self.seed, margin, origin=(x, y)
-        )
+        return split_blocks(dataset.area, (sides[0], sides[1]), self.val_fraction, self.seed, margin, (x, y))
 
     def _check_training(self) -> None:
         """Look at the first windows, so that bad pixels stop a run before it begins."""
@@ -140,9 +144,8 @@ class CrossSensorDataModule(BaseDataModule):
             )
         windows = zip(range(PREFLIGHT_WINDOWS), self.train_sampler.since(0), strict=False)
         samples = [self.dataset[window] for _, window in windows]
-        for key, sensor in self.sensors.items():
-            for complaint in complaints(key, sensor, measure(samples, key)):
-                rank_zero_warn(complaint)
+        for complaint in inspect_windows(samples, self.sensors, self.min_sensors == len(self.sensors)):
+            rank_zero_warn(complaint)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Random windows outside the validation area."""

@@ -1,6 +1,6 @@
 """Checks of pixel values against what their sensor says of them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from xstars_lightning.sensors import Sensor
 
-__all__ = ["Measured", "complaints", "measure"]
+__all__ = ["Measured", "complaints", "inspect_windows", "measure"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,36 @@ class Measured:
     outside: float
     low: float
     high: float
+
+
+def inspect_windows(
+    samples: Sequence[Mapping[str, Tensor]], sensors: Mapping[str, Sensor], everyone: bool
+) -> list[str]:
+    """Look at every sensor's pixels in some windows.
+
+    Args:
+        samples: Windows with ``image_<key>`` (C, H, W) and ``valid_<key>`` (1, H, W).
+        sensors: The sensors by key.
+        everyone: Whether each window must show all sensors. If not, one that no window shows is worth
+            a message, no error: it may be chance.
+
+    Returns:
+        Messages with the remedy; none if all is well.
+
+    Raises:
+        ValueError: As :func:`measure`.
+    """
+    found = []
+    for key, sensor in sensors.items():
+        if everyone or any(sample[f"valid_{key}"].any() for sample in samples):
+            found += complaints(key, sensor, measure(samples, key))
+        else:
+            found.append(
+                f"Sensor {key!r}: none of the first {len(samples)} training windows shows it, and its values "
+                "remain unchecked. Chance, if it covers little of the ground; else check that its files lie "
+                "where the others' do, or raise min_sensors."
+            )
+    return found
 
 
 def measure(samples: Iterable[Mapping[str, Tensor]], key: str) -> Measured:

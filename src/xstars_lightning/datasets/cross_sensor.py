@@ -1,6 +1,6 @@
 """Two or more sensors over the same ground, each at its own resolution."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -11,15 +11,15 @@ from shapely.geometry.base import BaseGeometry
 from torchgeo.datasets.utils import GeoSlice
 
 from xstars_lightning.datasets.base import ExactGeoDataset, Sample
-from xstars_lightning.datasets.intersection import intersect
+from xstars_lightning.datasets.intersection import intersect, seen_by
 from xstars_lightning.datasets.plots import plot_images
 from xstars_lightning.datasets.raster import NativeRasterDataset
 
-__all__ = ["CrossSensorDataset"]
+__all__ = ["CrossSensorDataset", "sensors_needed"]
 
 
 class CrossSensorDataset(ExactGeoDataset):
-    """Rasters of several sensors, joined by the ground that all of them show.
+    """Rasters of several sensors, joined by the ground that all or enough of them show.
 
     One window gives one sample with every sensor in it, each on its own pixel grid: unlike
     TorchGeo's ``IntersectionDataset`` it brings them to no common resolution, and leaves the
@@ -29,23 +29,30 @@ class CrossSensorDataset(ExactGeoDataset):
     Args:
         datasets: A dataset per sensor; the keys name the entries of samples.
         transforms: Called with each sample.
+        min_sensors: Fewest sensors that must see a window; None: all. With 1, windows may show a
+            single sensor, which serves self-distillation alone; with 2 or more, every window has a
+            pair of sensors to align.
 
     Raises:
-        ValueError: If fewer than two sensors are given, a key is no identifier, or no place is
-            covered by all sensors.
+        ValueError: If fewer than two sensors are given, a key is no identifier, ``min_sensors`` is
+            not in 1 to the number of sensors, or no place is covered by that many.
     """
 
     def __init__(
         self,
         datasets: Mapping[str, NativeRasterDataset],
         transforms: Callable[[Sample], Sample] | None = None,
+        min_sensors: int | None = None,
     ) -> None:
         _check_keys(list(datasets))
+        self.min_sensors = sensors_needed(min_sensors, datasets)
         crs = _joint_crs(datasets)
         self.datasets = {key: dataset.to_crs(crs) for key, dataset in datasets.items()}
         self.transforms = transforms
         self.paths = [path for dataset in datasets.values() for path in dataset.files]
-        self.index = intersect({key: dataset.index for key, dataset in self.datasets.items()})
+        indexes = {key: dataset.index for key, dataset in self.datasets.items()}
+        everyone = self.min_sensors == len(indexes)
+        self.index = intersect(indexes) if everyone else seen_by(self.min_sensors, indexes)
         self._res = min(dataset.res for dataset in self.datasets.values())
 
     @property
@@ -55,7 +62,11 @@ class CrossSensorDataset(ExactGeoDataset):
 
     @cached_property
     def area(self) -> BaseGeometry:
-        """Ground on which every sensor has valid pixels, in the joint CRS."""
+        """Ground on which ``min_sensors`` sensors or more have valid pixels, in the joint CRS.
+
+        Not the same ones everywhere: one window may lie partly on the ground of one pair of sensors
+        and partly on that of another.
+        """
         return shapely.union_all(self.index.geometry.to_numpy())
 
     @property
@@ -72,7 +83,7 @@ class CrossSensorDataset(ExactGeoDataset):
         return (*coarsest.res, *(coarsest.grid_origin or (0.0, 0.0)))
 
     def __getitem__(self, index: GeoSlice) -> Sample:
-        """Read a window from every sensor.
+        """Read a window from every sensor that has a file there.
 
         Args:
             index: ``[xmin:xmax, ymin:ymax]`` in the joint CRS; a time slice is ignored.
@@ -80,17 +91,34 @@ class CrossSensorDataset(ExactGeoDataset):
         Returns:
             For each sensor ``s``: ``image_s`` (C, H, W) float32, ``valid_s`` (1, H, W) bool and
             ``transform_s`` (9,) float64, as :class:`NativeRasterDataset` returns them; and
-            ``bounds`` (9,) float64 of the window.
+            ``bounds`` (9,) float64 of the window. Of a sensor without a file there, the shapes are
+            the same, and no pixel is valid.
 
         Raises:
-            IndexError: If a sensor has no file at the window.
+            IndexError: If fewer than ``min_sensors`` sensors have a file at the window.
         """
         x, y, _ = self._disambiguate_slice(index)
+        window = (slice(x.start, x.stop), slice(y.start, y.stop))
+        absent = self._absent(window)
         sample = {"bounds": self._slice_to_tensor(index)}
         for key, dataset in self.datasets.items():
-            part = dataset[x.start : x.stop, y.start : y.stop]
+            part = dataset.empty(window) if key in absent else dataset[window]
             sample |= {f"{name}_{key}": part[name] for name in ("image", "valid", "transform")}
         return self.transforms(sample) if self.transforms is not None else sample
+
+    def _absent(self, window: tuple[slice, slice]) -> list[str]:
+        """Sensors that a window may do without, because they have no file there."""
+        if self.min_sensors == len(self.datasets):
+            return []
+        absent = [key for key, dataset in self.datasets.items() if not dataset.touches(window)]
+        if len(self.datasets) - len(absent) < self.min_sensors:
+            x, y = window
+            raise IndexError(
+                f"{', '.join(absent)} have no file at x {x.start:g} to {x.stop:g}, y {y.start:g} to "
+                f"{y.stop:g}, but {self.min_sensors} of the sensors {', '.join(self.datasets)} must "
+                "(min_sensors). Take windows from `area`."
+            )
+        return absent
 
     def plot(self, sample: Sample, **kwargs: Any) -> Figure:
         """Show the sensors of a sample beside each other.
@@ -112,6 +140,26 @@ class CrossSensorDataset(ExactGeoDataset):
             rgb = batch[f"image_{key}"][row][list(dataset.sensor.rgb_indices)]
             cells.append((f"{key}, {dataset.resolution:g} m", rgb, batch[f"valid_{key}"][row]))
         return cells
+
+
+def sensors_needed(min_sensors: int | None, keys: Collection[str]) -> int:
+    """Fewest sensors that must see a window.
+
+    Args:
+        min_sensors: As asked for; None: all.
+        keys: The sensors.
+
+    Raises:
+        ValueError: If it is not in 1 to the number of sensors.
+    """
+    if min_sensors is None:
+        return len(keys)
+    if not 1 <= min_sensors <= len(keys):
+        raise ValueError(
+            f"min_sensors must lie in 1 to {len(keys)}, the number of sensors ({', '.join(keys)}), got "
+            f"{min_sensors}. Leave it out (null) to ask for all of them."
+        )
+    return min_sensors
 
 
 def _check_keys(keys: list[str]) -> None:

@@ -1,6 +1,6 @@
-"""The places that several indexes have in common."""
+"""The places that all or some of several indexes have in common."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import geopandas as gpd
 import numpy as np
@@ -8,12 +8,12 @@ import pandas as pd
 import shapely
 from geopandas import GeoDataFrame, GeoSeries
 from numpy.typing import NDArray
-from shapely import STRtree
+from shapely import Polygon, STRtree
+from shapely.geometry.base import BaseGeometry
 
-__all__ = ["intersect"]
+__all__ = ["intersect", "seen_by"]
 
 Geometries = NDArray[np.object_]
-Times = tuple[NDArray[np.datetime64], NDArray[np.datetime64]]
 
 
 def intersect(indexes: Mapping[str, GeoDataFrame]) -> GeoDataFrame:
@@ -46,6 +46,45 @@ def intersect(indexes: Mapping[str, GeoDataFrame]) -> GeoDataFrame:
     return gpd.GeoDataFrame(index=index, geometry=geometries, crs=frame.crs)
 
 
+def seen_by(count: int, indexes: Mapping[str, GeoDataFrame]) -> GeoDataFrame:
+    """The ground that at least some of several TorchGeo indexes cover.
+
+    Args:
+        count: Fewest indexes that must cover a place.
+        indexes: Two or more indexes in one CRS, by name; times are intervals.
+
+    Returns:
+        An index with a row per connected piece of that ground; its interval spans the times of all
+        files that show some of it.
+
+    Raises:
+        ValueError: If nothing is left; the message gives bounding boxes.
+    """
+    frames = list(indexes.values())
+    outlines: list[Geometries] = [frame.geometry.to_numpy() for frame in frames]
+    ground = _covered([shapely.union_all(outline) for outline in outlines], count)
+    if not ground.area > 0:
+        raise ValueError(_seen_by_fewer(count, indexes))
+    # Not a row per file: to cut thousands of files along such an outline would take a minute.
+    pieces = shapely.get_parts(ground)
+    piece, file = STRtree(np.concatenate(outlines)).query(pieces, predicate="intersects")
+    ends = {side: [getattr(frame.index, side) for frame in frames] for side in ("left", "right")}
+    times = pd.DataFrame({side: np.concatenate(parts)[file] for side, parts in ends.items()}).groupby(piece)
+    index = pd.IntervalIndex.from_arrays(
+        times["left"].min(), times["right"].max(), closed="both", name="datetime"
+    )
+    return gpd.GeoDataFrame(index=index, geometry=pieces, crs=frames[0].crs)
+
+
+def _covered(areas: Iterable[BaseGeometry], count: int) -> BaseGeometry:
+    """Ground within at least ``count`` of the areas."""
+    levels: list[BaseGeometry] = [Polygon()] * count  # levels[n]: within more than n of those so far
+    for area in areas:
+        again = [area, *(shapely.buffer(shapely.intersection(level, area), 0) for level in levels[:-1])]
+        levels = [shapely.union(level, more) for level, more in zip(levels, again, strict=True)]
+    return levels[-1]
+
+
 def _pairs(a: Geometries, b: Geometries) -> tuple[NDArray[np.intp], NDArray[np.intp], Geometries]:
     """Rows of ``a`` and of ``b`` that share ground, and the ground."""
     mine, theirs = STRtree(b).query(a, predicate="intersects")
@@ -61,6 +100,14 @@ def _apart(names: str, here: GeoSeries, other: str, there: GeoSeries) -> str:
         f"Sensors {names} and {other} share no ground:\n"
         f"  {names}: {_place(here)}\n  {other}: {_place(there)}\n"
         "Check that the folders belong together and that the files' CRSs are right."
+    )
+
+
+def _seen_by_fewer(count: int, indexes: Mapping[str, GeoDataFrame]) -> str:
+    places = "\n".join(f"  {name}: {_place(index.geometry)}" for name, index in indexes.items())
+    return (
+        f"No place is seen by {count} of the sensors {', '.join(indexes)} (min_sensors):\n{places}\n"
+        "Check that the folders belong together and that the files' CRSs are right, or lower min_sensors."
     )
 
 

@@ -21,17 +21,21 @@ def plot_images(rows: Sequence[Sequence[Cell]], suptitle: str | None = None) -> 
         suptitle: Title of the figure.
 
     Returns:
-        A figure; titles stand above the first row only. Invalid pixels are white.
+        A figure; titles stand above the first row only. Invalid pixels are white, and an image
+        without a valid one is a white frame.
     """
     columns = max(len(row) for row in rows)
     size = (3.2 * columns, 3.2 * len(rows) + 0.3)
     figure, axes = plt.subplots(len(rows), columns, figsize=size, squeeze=False, layout="constrained")
     for number, (line, row) in enumerate(zip(axes, rows, strict=True)):
+        for axis in line:
+            axis.axis("off")
         for axis, (title, image, valid) in zip(line, row, strict=False):
             axis.imshow(_stretched(image, valid), interpolation="nearest")
             axis.set_title(title if number == 0 else "")
-        for axis in line:
-            axis.axis("off")
+            if valid is not None and not valid.any():
+                axis.set(xticks=[], yticks=[])
+                axis.axis("on")
     if suptitle is not None:
         figure.suptitle(suptitle)
     return figure

@@ -10,7 +10,6 @@ import pandas as pd
 import torch
 from geopandas import GeoDataFrame
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 from pyproj import CRS
 from rich.progress import track
 from torchgeo.datasets import RasterDataset
@@ -18,11 +17,11 @@ from torchgeo.datasets.utils import GeoSlice
 
 from xstars_lightning.datasets.base import ExactGeoDataset, Sample
 from xstars_lightning.datasets.files import find_rasters
-from xstars_lightning.datasets.grid import Grid, snapped_grid
+from xstars_lightning.datasets.grid import snapped_grid
 from xstars_lightning.datasets.lookup import FileLookup
+from xstars_lightning.datasets.mosaic import mosaic
 from xstars_lightning.datasets.plots import plot_images
 from xstars_lightning.datasets.raster_file import RasterFile, inspect_rasters, metres_per_unit
-from xstars_lightning.datasets.reading import read_onto
 from xstars_lightning.datasets.warping import pixel_size_in, warp_outlines
 from xstars_lightning.sensors import Sensor
 
@@ -150,15 +149,28 @@ class NativeRasterDataset(ExactGeoDataset, RasterDataset):
             ValueError: If a valid pixel is NaN, or another resolution is asked for.
         """
         x, y, t = self._disambiguate_slice(index)
-        self.res = (x.step, y.step)
         files = self._files_at(x, y, t)
         if not files:
             raise IndexError(
                 f"No file of {self.sensor.name!r} at x {x}, y {y}; there are files in {self.bounds}."
             )
-        anchor = next((file for file in files if self._upright(file)), None)
+        return self._read(index, files)
+
+    def touches(self, index: GeoSlice) -> bool:
+        """Whether a file touches a window, so that it can be read by indexing."""
+        return bool(self._files_at(*self._disambiguate_slice(index)))
+
+    def empty(self, index: GeoSlice) -> Sample:
+        """A window as indexing returns it, of the same shape, but valid nowhere; no file is read."""
+        return self._read(index, [])
+
+    def _read(self, index: GeoSlice, files: list[RasterFile]) -> Sample:
+        x, y, _ = self._disambiguate_slice(index)
+        self.res = (x.step, y.step)
+        # Where no file is, the pixels lie as those of the files elsewhere.
+        anchor = next((file for file in files or self._rasters if self._upright(file)), None)
         grid = snapped_grid((x.start, x.stop), (y.start, y.stop), self.crs, self.res, anchor)
-        image, valid = self._mosaic(grid, files)
+        image, valid = mosaic(grid, files, self.sensor)
         sample = {
             "image": torch.from_numpy(image),
             "valid": torch.from_numpy(valid[None]),
@@ -169,21 +181,6 @@ class NativeRasterDataset(ExactGeoDataset, RasterDataset):
 
     def _upright(self, file: RasterFile) -> bool:
         return file.crs is self._crs and file.north_up
-
-    def _mosaic(self, grid: Grid, files: list[RasterFile]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Scaled values (C, H, W) and validity (H, W); the first file with a valid pixel gives it."""
-        image = np.zeros((len(self.sensor.bands), grid.height, grid.width), dtype=np.float32)
-        valid = np.zeros((grid.height, grid.width), dtype=bool)
-        low, high = self.sensor.value_range
-        for file in files:
-            data, there = read_onto(grid, file, self.sensor)
-            np.subtract(data, low, out=data)
-            np.divide(data, high - low, out=data)
-            np.copyto(image, data, where=there & ~valid)
-            valid |= there
-            if valid.all():
-                break
-        return image, valid
 
     def plot(self, sample: Sample, **kwargs: Any) -> Figure:
         """Show a sample in the sensor's RGB bands, each stretched from its 2nd to its 98th percentile.

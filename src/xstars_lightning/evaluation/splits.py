@@ -7,7 +7,7 @@ from itertools import accumulate, pairwise
 import torch
 from torch import Generator, Tensor
 
-__all__ = ["label_subset", "split_hash", "stratified_split"]
+__all__ = ["label_subset", "labels_per_class", "split_hash", "stratified_split"]
 
 
 def label_subset(
@@ -37,6 +37,31 @@ def label_subset(
         for members in _shuffled_classes(labels, seed, class_names)
     ]
     return torch.cat(chosen).sort().values
+
+
+def labels_per_class(
+    labels: Tensor, count: int, seed: int, class_names: Sequence[str] | None = None
+) -> Tensor:
+    """Draw the same number of samples of every class.
+
+    With the same seed a smaller number is contained in a larger one.
+
+    Args:
+        labels: Classes (N,).
+        count: Samples of each class, at least 1.
+        seed: Of the draw.
+        class_names: As in :func:`label_subset`.
+
+    Returns:
+        Indices in ascending order.
+
+    Raises:
+        ValueError: If the number is not positive or a class has fewer samples; it is named.
+    """
+    if count < 1:
+        raise ValueError(f"The number of labels per class must be at least 1, got {count}.")
+    classes = _shuffled_classes(labels, seed, class_names, least=count)
+    return torch.cat([members[:count] for members in classes]).sort().values
 
 
 def stratified_split(

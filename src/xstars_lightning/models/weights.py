@@ -4,23 +4,24 @@ An encoder is described by its backbone and its sensors; the description travels
 tensors, so that a file is enough to rebuild the encoder with its statistics.
 """
 
+import argparse
 import json
 import os
-import pickle
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
 
 from xstars_lightning.models.encoder import CrossSensorEncoder
 from xstars_lightning.sensors import Sensor
 
-__all__ = ["DESCRIPTION", "describe_encoder", "load_encoder", "save_encoder"]
+__all__ = ["DESCRIPTION", "describe_encoder", "load_encoder", "read_file", "save_encoder"]
 
 #: Key of the description in Lightning checkpoints and in the metadata of safetensors files.
 DESCRIPTION = "xstars_encoder"
@@ -61,14 +62,11 @@ def load_encoder(path: str | Path) -> CrossSensorEncoder:
         FileNotFoundError: If there is no such file.
         ValueError: If the file holds no encoder of ours, or one whose tensors do not fit.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"No weights at {path}; give a checkpoint (.ckpt) or an exported file.")
-    tensors, description = _read(path)
+    state, description = read_file(Path(path))
+    if description is None:
+        raise ValueError(_FOREIGN.format(path, ", ".join(map(str, list(state)[:5]))))
     sensors = {name: Sensor(**values) for name, values in description["sensors"].items()}
     encoder = CrossSensorEncoder(sensors, description["backbone"])
-    prefix = description["prefix"]
-    state = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
     try:
         encoder.load_state_dict(state)
     except RuntimeError as error:
@@ -79,28 +77,71 @@ def load_encoder(path: str | Path) -> CrossSensorEncoder:
     return encoder
 
 
-def _read(path: Path) -> tuple[Mapping[str, Tensor], dict[str, Any]]:
-    """Tensors and description of either kind of file."""
+def read_file(path: Path) -> tuple[Mapping[str, Any], dict[str, Any] | None]:
+    """Read a safetensors file or a checkpoint, without running anything that it may hold.
+
+    Returns:
+        Of a file of ours: the tensors of the encoder, by its own names, and its description. Of any
+        other: what it holds, and None.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is damaged, of another kind, or needs more than tensors, plain values
+            and ``argparse.Namespace``.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"No weights at {path}; give a checkpoint (.ckpt) or an exported file.")
     try:
         with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             metadata = file.metadata() or {}
-            if DESCRIPTION not in metadata:
-                raise ValueError(_FOREIGN.format(path, f"tensors such as {next(iter(file.keys()), None)}"))
-            return {name: file.get_tensor(name) for name in file.keys()}, json.loads(metadata[DESCRIPTION])  # noqa: SIM118
     except SafetensorError:
-        pass  # then it is a checkpoint
+        content = _unpickle(path)
+        if DESCRIPTION not in content:
+            return content, None
+        tensors, description = content["state_dict"], content[DESCRIPTION]
+    else:
+        if DESCRIPTION not in metadata:
+            return tensors, None
+        description = json.loads(metadata[DESCRIPTION])
+    prefix = description["prefix"]
+    state = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+    return state, description
+
+
+# Checkpoints of DINO, X-STARS and MAE hold the options of their command line, and learning rates that
+# NumPy's schedules gave; its own constructor of scalars is public by its name in pickles alone.
+_HARMLESS = [
+    argparse.Namespace,
+    (np.float64(0).__reduce__()[0], "numpy.core.multiarray.scalar"),
+    np.float64(0).__reduce__()[0],
+    np.dtype,
+    type(np.dtype(np.float64)),
+]
+
+
+def _unpickle(path: Path) -> Mapping[str, Any]:
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        with torch.serialization.safe_globals(_HARMLESS):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # damaged bytes fail anywhere in the unpickler, with any exception
+        if needed := re.search(r"GLOBAL (\S+)", str(error)):
+            raise ValueError(_UNSAFE.format(path, needed[1])) from error
         raise ValueError(
             f"{path} cannot be read as a checkpoint: it is damaged or of another kind."
         ) from error
-    if not isinstance(checkpoint, dict) or DESCRIPTION not in checkpoint:
-        keys = ", ".join(map(str, list(checkpoint)[:5])) if isinstance(checkpoint, dict) else type(checkpoint)
-        raise ValueError(_FOREIGN.format(path, keys))
-    return checkpoint["state_dict"], checkpoint[DESCRIPTION]
+    if not isinstance(content, Mapping):
+        raise ValueError(f"{path} holds a {type(content).__name__}; give a file of named tensors.")
+    return content
 
 
+_UNSAFE = (
+    "{} needs {} to be read; only tensors and plain values are, since all else could run code. If you "
+    "trust its origin, load it with torch.load(..., weights_only=False), save its state dictionary alone "
+    "and give that file."
+)
 _FOREIGN = (
     "{} holds no encoder of xstars-lightning (found: {}). Give a checkpoint that `xstars fit` wrote or a "
     "file of save_encoder()."

@@ -15,10 +15,13 @@ class Schedules:
         steps: Optimizer steps of the whole run.
         lr: Peak learning rate; warmed up linearly from 0, then cosine to ``final_lr``.
         final_lr: Learning rate at the end.
-        warmup: Share of the steps in which the learning rate and the temperature are warmed up.
+        warmup: Share of the steps in which the learning rate is warmed up.
         weight_decay: Weight decay at start and end, cosine between them.
         momentum: Momentum of the teacher at start and end, cosine between them.
         teacher_temperature: Temperature of the teacher before and after its linear warm-up.
+        temperature_warmup: Share of the steps in which that is warmed up.
+        freeze_last_layer: Share of the steps in which DINO's last layer stays as it is.
+        freeze_trunk: Share of the steps in which the layers that came from elsewhere stay as they are.
 
     References:
         [0]: DINO, 2021, https://arxiv.org/abs/2104.14294
@@ -31,14 +34,17 @@ class Schedules:
     weight_decay: tuple[float, float]
     momentum: tuple[float, float]
     teacher_temperature: tuple[float, float]
+    temperature_warmup: float
+    freeze_last_layer: float = 0.0
+    freeze_trunk: float = 0.0
 
     @property
     def warmup_steps(self) -> int:
-        """Steps of the warm-ups."""
+        """Steps in which the learning rate is warmed up."""
         return round(self.steps * self.warmup)
 
     def learning_rate(self, step: int) -> float:
-        """Learning rate."""
+        """Learning rate of what is not frozen."""
         return cosine_warmup_schedule(
             min(step, self.steps), self.steps, self.lr, self.final_lr, self.warmup_steps, 0.0
         )
@@ -54,4 +60,13 @@ class Schedules:
     def temperature(self, step: int) -> float:
         """Temperature of the teacher's softmax."""
         first, last = self.teacher_temperature
-        return first + (last - first) * min(1.0, step / max(1, self.warmup_steps))
+        return first + (last - first) * self.ramp(step, self.temperature_warmup)
+
+    def ramp(self, step: int, share: float) -> float:
+        """Linear rise from 0 to 1 over a share of the steps; 1 throughout if the share is 0."""
+        over = self.steps * share
+        return min(1.0, step / over) if over else 1.0
+
+    def frozen(self, step: int, part: str) -> bool:
+        """Whether ``last_layer`` or ``trunk`` stays as it is in this step."""
+        return step < getattr(self, f"freeze_{part}") * self.steps

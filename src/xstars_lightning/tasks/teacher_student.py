@@ -7,34 +7,43 @@ import torch
 import torch.nn.functional as F
 from lightly.models.modules import DINOProjectionHead
 from lightly.models.utils import update_momentum
-from timm.optim import param_groups_weight_decay
+from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 from torchgeo.tasks import BaseTask
 
-from xstars_lightning.models import CrossSensorEncoder
+from xstars_lightning.models import CrossSensorEncoder, Pretrained, initialize
 from xstars_lightning.models.weights import DESCRIPTION, describe_encoder
 from xstars_lightning.sensors import Sensor
+from xstars_lightning.tasks.checks import check_description
+from xstars_lightning.tasks.parameter_groups import parameter_groups
+from xstars_lightning.tasks.randomness import seed_batch
 from xstars_lightning.tasks.schedules import Schedules
 
 __all__ = ["TeacherStudent"]
+
+_SEED = "xstars_seed"
 
 
 class TeacherStudent(BaseTask):
     """A student that trains and a teacher that follows it by an exponential moving average.
 
     A subclass calls :meth:`build_pair` in ``configure_models`` and has the hyperparameters of
-    :class:`~xstars_lightning.tasks.schedules.Schedules`, ``image_size`` and ``freeze_last_layer``.
+    :class:`~xstars_lightning.tasks.schedules.Schedules`, ``image_sizes`` and ``layer_decay``.
 
     Attributes:
         model: The student's encoder.
         head: The student's DINO head.
         teacher: The teacher's encoder, the one to keep.
         teacher_head: The teacher's DINO head.
+        image_sizes: Side in pixels, by sensor, to which whole windows are resized in validation.
     """
 
     monitor = "val_retrieval"
     mode = "max"
+    ignore = ()  # a run is described by all its options, also by the weights that TorchGeo leaves out
+    image_sizes: dict[str, int]
+    _seed: int | None = None
 
     def build_pair(
         self,
@@ -43,6 +52,7 @@ class TeacherStudent(BaseTask):
         drop_path_rate: float,
         head_dim: int,
         prototypes: int,
+        pretrained: Pretrained | None = None,
     ) -> None:
         """Create student and teacher with equal weights; the teacher takes no gradient."""
         self.model = CrossSensorEncoder(sensors, backbone, drop_path_rate)
@@ -51,6 +61,11 @@ class TeacherStudent(BaseTask):
         self.head, self.teacher_head = (
             DINOProjectionHead(self.model.embed_dim, head_dim, output_dim=prototypes) for _ in range(2)
         )
+        self._known_stems: list[str] = []
+        if pretrained is not None:
+            report = initialize(self.model, pretrained, self.hparams["band_rule"])
+            rank_zero_info(str(report))
+            self._known_stems = [key for key, origin in report.stems.items() if origin == "copied"]
         for student, teacher in self._pairs():
             teacher.load_state_dict(student.state_dict())
             teacher.requires_grad_(False)
@@ -66,30 +81,32 @@ class TeacherStudent(BaseTask):
     @property
     def schedules(self) -> Schedules:
         """The schedules of this run, for as many steps as the trainer will take."""
-        p = self.hparams
-        names = ("lr", "final_lr", "warmup", "weight_decay", "momentum", "teacher_temperature")
-        return Schedules(int(self.trainer.estimated_stepping_batches), **{name: p[name] for name in names})
+        names = [name for name in Schedules.__annotations__ if name != "steps"]
+        steps = int(self.trainer.estimated_stepping_batches)
+        return Schedules(steps, **{name: self.hparams[name] for name in names})
 
     def configure_optimizers(self) -> Optimizer:
-        """AdamW; no decay for biases and norms, a group of its own for DINO's last layer."""
-        last = list(self.head.last_layer.parameters())
-        known = {id(parameter) for parameter in last}
-        groups = param_groups_weight_decay(self, weight_decay=1.0)
-        for group in groups:
-            group["params"] = [p for p in group["params"] if id(p) not in known]
-            group["decays"] = group["weight_decay"] > 0
-        frozen = {"params": [p for p in last if p.requires_grad], "weight_decay": 0.0, "last_layer": True}
-        return AdamW([*groups, frozen], lr=self.hparams["lr"])
+        """AdamW; no decay for biases and norms, groups of their own for what is frozen at first."""
+        groups = parameter_groups(
+            self, self.model, self.head.last_layer, self.hparams["layer_decay"], self._known_stems
+        )
+        return AdamW(groups, lr=self.hparams["lr"])
+
+    def on_fit_start(self) -> None:
+        """Take the run's seed, unless a checkpoint brought one."""
+        if self._seed is None:
+            self._seed = torch.initial_seed() % 2**63
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Set learning rate and weight decay for the step to come."""
+        """Set random numbers, learning rate and weight decay for the batch to come."""
+        progress: Any = self.trainer.fit_loop.epoch_loop.batch_progress  # typed as its base class
+        seed_batch(self._seed or 0, progress.total.processed, self.global_rank)
         schedules, step = self.schedules, self.global_step
-        thaw = self.hparams["freeze_last_layer"] * schedules.steps
+        rate, decay = schedules.learning_rate(step), schedules.decay(step)
         for group in self.trainer.optimizers[0].param_groups:
-            frozen = group.get("last_layer", False) and step < thaw
-            group["lr"] = 0.0 if frozen else schedules.learning_rate(step)
-            if group.get("decays"):
-                group["weight_decay"] = schedules.decay(step)
+            frozen = bool(group["part"]) and schedules.frozen(step, group["part"])
+            group["lr"] = 0.0 if frozen else rate * group["lr_scale"]
+            group["weight_decay"] = decay if group["decays"] else 0.0
 
     def optimizer_step(
         self,
@@ -106,10 +123,13 @@ class TeacherStudent(BaseTask):
                 update_momentum(student, teacher, momentum)
 
     def encode(self, batch: Mapping[str, Tensor], sensor: str) -> Tensor:
-        """Tokens (B, 1 + N, D) of the teacher for whole windows, resized to ``image_size``."""
-        size = self.hparams["image_size"]
-        image = F.interpolate(batch[f"image_{sensor}"], (size, size), mode="bilinear", antialias=True)
-        tokens: Tensor = self.teacher(image, sensor)
+        """Tokens (B, 1 + N, D) of the teacher for whole windows, resized to ``image_sizes``."""
+        return self._encode(self.teacher, batch, sensor)
+
+    def _encode(self, encoder: CrossSensorEncoder, batch: Mapping[str, Tensor], sensor: str) -> Tensor:
+        size = (self.image_sizes[sensor], self.image_sizes[sensor])
+        image = F.interpolate(batch[f"image_{sensor}"], size, mode="bilinear", antialias=True)
+        tokens: Tensor = encoder(image, sensor)
         return tokens
 
     def validation_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> dict[str, Tensor]:
@@ -117,28 +137,11 @@ class TeacherStudent(BaseTask):
         return {sensor: self.encode(batch, sensor) for sensor in self.sensors}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Leave word of what encoder the checkpoint holds, for ``load_encoder``."""
+        """Leave word of what encoder the checkpoint holds, for ``load_encoder``, and of the seed."""
         checkpoint[DESCRIPTION] = describe_encoder(self.teacher, "teacher.")
+        checkpoint[_SEED] = self._seed
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse a checkpoint of another encoder, naming what differs.
-
-        Raises:
-            ValueError: If backbone or sensors differ, or the checkpoint is of another task.
-        """
-        theirs = checkpoint.get(DESCRIPTION)
-        ours = describe_encoder(self.teacher, "teacher.")
-        if theirs is None:
-            raise ValueError(
-                "The checkpoint holds no encoder of xstars-lightning; give one that `xstars fit` wrote."
-            )
-        for key in ("backbone", "sensors"):
-            if theirs[key] != ours[key]:
-                names = [
-                    value if isinstance(value, str) else ", ".join(value)
-                    for value in (theirs[key], ours[key])
-                ]
-                raise ValueError(
-                    f"The checkpoint was trained with another {key} ({names[0]}) than this run has "
-                    f"({names[1]}), or with other values of it. Resume with the config.yaml of its run."
-                )
+        """Refuse a checkpoint of another encoder; ValueError that names what differs."""
+        check_description(checkpoint.get(DESCRIPTION), describe_encoder(self.teacher, "teacher."))
+        self._seed = checkpoint.get(_SEED)

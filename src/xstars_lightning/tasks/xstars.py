@@ -2,20 +2,26 @@
 
 import math
 from collections.abc import Mapping
-from itertools import combinations
+from dataclasses import asdict, fields
+from typing import Literal
 
 import torch
-import torch.nn.functional as F
-from lightly.loss import DINOLoss
-from torch import Tensor, nn
+from lightning.pytorch.utilities import rank_zero_info
+from torch import Tensor
 
-from xstars_lightning.losses import MSADLoss
-from xstars_lightning.models import AlignmentHead, CrossSensorEncoder
+from xstars_lightning.losses import CrossSensorDINOLoss, MSADLoss
+from xstars_lightning.models import AlignmentHead, BandRule, Pretrained, read_weights
 from xstars_lightning.sensors import Sensor, resolve_sensors
+from xstars_lightning.tasks.alignment import Alignment
+from xstars_lightning.tasks.checks import check_batch, check_options, sizes_by_sensor
+from xstars_lightning.tasks.defaults import DINODefaults, dino_defaults
 from xstars_lightning.tasks.teacher_student import TeacherStudent
+from xstars_lightning.tasks.token_views import TokenViews, encode_views
 from xstars_lightning.transforms import MultiCrop, Views
 
 __all__ = ["XStars"]
+
+Pair = tuple[float, float]
 
 
 class XStars(TeacherStudent):
@@ -23,38 +29,55 @@ class XStars(TeacherStudent):
 
     The loss of X-STARS [0] is the mean over sensors of DINO [1] between views of one sensor, plus ``alpha``
     times the mean over pairs of sensors of MSAD between their tokens at the same places. Class
-    tokens go through DINO's head; all tokens through one alignment head for all sensors, the
-    class token being one more place that is always valid, as in the authors' release. The
-    encoder to keep is the teacher.
+    tokens go through DINO's head; all tokens through one alignment head for all sensors. A sensor
+    that did not see a window takes no part in the losses of that window. The encoder to keep is
+    the teacher.
 
     Args:
         sensors: Sensors by the names under which they stand in batches, as catalogue names or
             in full. The command line takes them from the data.
+        windows: Windows of an epoch, over all processes, by which the options that are left at None
+            are chosen: see :func:`~xstars_lightning.tasks.defaults.dino_defaults`. The command line
+            takes it from the data; without it few are assumed.
         backbone: Name of a timm vision transformer.
-        image_size: Side of global crops, and of whole windows in validation, in pixels.
-        local_size: Side of local crops in pixels.
+        weights: What to start from: a file or a name that :func:`~xstars_lightning.models.read_weights`
+            takes; by default the random initialisation.
+        band_rule: How patch embeddings come from weights for other bands.
+        image_size: Side of global crops, and of whole windows in validation, in pixels; one for
+            all sensors or one for each, so that each may keep about its native resolution.
+        local_size: Side of local crops in pixels, for all sensors or for each.
         local_crops: Number of local crops; 0 for none.
         global_scale: Share of the window's area that a global crop covers, smallest and largest.
         local_scale: The same for local crops.
         alpha: Weight of the alignment; 0 is DINO alone.
+        alpha_warmup: Share of the steps over which alpha rises from 0.
         temperature: Temperature of the alignment.
         label_smoothing: Label smoothing of the alignment.
-        prototypes: Outputs K of DINO's head; about 1,024 for less than 20,000 windows, 65,536
-            for millions.
+        align_target: Align the student with itself (``student``) or with the teacher.
+        align_class_token: Align class tokens too, as one more place, as the authors' release does.
+        align_locals: Align local crops too: small parts of the window, in fine detail.
+        image_negatives: Tell a place from the other places of its window too.
+        gather_negatives: Tell it from the windows of all processes, not only from those of its own.
+        cross_sensor_dino: Let the teacher see one sensor and the student another too.
+        prototypes: Outputs K of DINO's head.
         head_dim: Hidden width of both heads.
         lr: Peak learning rate of AdamW, for the batch size in use.
         final_lr: Learning rate at the end of its cosine.
-        warmup: Share of the steps in which learning rate and teacher temperature are warmed up.
+        warmup: Share of the steps in which the learning rate is warmed up.
         weight_decay: Weight decay at start and end; biases and norms have none.
         momentum: Momentum of the teacher at start and end. A run of hundreds of steps needs one that
             falls: high at first, lest student and teacher collapse together, and low enough at the
             end for the teacher to arrive.
         teacher_temperature: Temperature of the teacher before and after its warm-up.
+        temperature_warmup: Share of the steps in which that is warmed up.
         freeze_last_layer: Share of the steps in which DINO's last layer stays as it is.
+        freeze_trunk: Share of the steps in which the trunk, and stems that came with ``weights``, stay.
+        layer_decay: Factor of the learning rate from each block of the trunk to the one below.
         drop_path_rate: Stochastic depth of the student.
 
     Raises:
-        ValueError: If there is no sensor or an option is out of its domain.
+        ValueError: If there is no sensor, an option is out of its domain, or alpha is 0 while an
+            option of the alignment is set.
 
     References:
         [0]: X-STARS, 2024, https://arxiv.org/abs/2405.09922
@@ -64,53 +87,70 @@ class XStars(TeacherStudent):
     def __init__(
         self,
         sensors: dict[str, Sensor | str] | None = None,
+        windows: int | None = None,
         backbone: str = "vit_small_patch16_224",
-        image_size: int = 224,
-        local_size: int = 96,
+        weights: str | None = None,
+        band_rule: BandRule = "match",
+        image_size: int | dict[str, int] = 224,
+        local_size: int | dict[str, int] = 96,
         local_crops: int = 6,
-        global_scale: tuple[float, float] = (0.4, 1.0),
-        local_scale: tuple[float, float] = (0.05, 0.4),
+        global_scale: Pair = (0.4, 1.0),
+        local_scale: Pair = (0.05, 0.4),
         alpha: float = 1.0,
+        alpha_warmup: float = 0.0,
         temperature: float = 0.1,
         label_smoothing: float = 0.0,
-        prototypes: int = 4096,
+        align_target: Literal["student", "teacher"] = "student",
+        align_class_token: bool = True,
+        align_locals: bool = False,
+        image_negatives: bool = False,
+        gather_negatives: bool = True,
+        cross_sensor_dino: bool = False,
+        prototypes: int | None = None,
         head_dim: int = 2048,
         lr: float = 5e-4,
         final_lr: float = 1e-6,
-        warmup: float = 0.1,
-        weight_decay: tuple[float, float] = (0.04, 0.4),
-        momentum: tuple[float, float] = (0.996, 1.0),
-        teacher_temperature: tuple[float, float] = (0.04, 0.07),
+        warmup: float | None = None,
+        weight_decay: Pair = (0.04, 0.4),
+        momentum: Pair | None = None,
+        teacher_temperature: Pair | None = None,
+        temperature_warmup: float | None = None,
         freeze_last_layer: float = 0.01,
+        freeze_trunk: float = 0.0,
+        layer_decay: float = 1.0,
         drop_path_rate: float = 0.1,
     ) -> None:
-        if not sensors:
-            raise ValueError("XStars needs its sensors; pass those of the datamodule, sensors=dm.sensors.")
-        shares = {"warmup": (warmup,), "freeze_last_layer": (freeze_last_layer,), "momentum": momentum}
-        for name, values in (shares | {"global_scale": global_scale, "local_scale": local_scale}).items():
-            if not all(0 <= value <= 1 for value in values):
-                raise ValueError(f"{name} must lie in [0, 1], got {values}.")
-        least = {"alpha": (alpha, 0), "prototypes": (prototypes, 2), "local_crops": (local_crops, 0)}
-        for name, (value, low) in least.items():
-            if value < low:
-                raise ValueError(f"{name} must be at least {low}, got {value}.")
         super().__init__()
 
     def configure_models(self) -> None:
-        """Student and teacher, equal at first, and the alignment head."""
+        """Student and teacher, equal at first, and the views."""
+        self._choose_defaults()
         p = self.hparams
-        sensors = resolve_sensors(p["sensors"])
-        self.build_pair(sensors, p["backbone"], p["drop_path_rate"], p["head_dim"], p["prototypes"])
-        self.align_head = AlignmentHead(self.model.embed_dim, p["head_dim"])
+        check_options(XStars, p)
+        pretrained = None if p["weights"] is None else read_weights(p["weights"])
+        sensors = self.resolve(pretrained)
+        self.image_sizes = sizes_by_sensor("image_size", p["image_size"], sensors)
+        shape = (p["backbone"], p["drop_path_rate"], p["head_dim"], p["prototypes"])
+        self.build_pair(sensors, *shape, pretrained)
         self.views = MultiCrop(
             sensors,
-            p["image_size"],
-            p["local_size"],
+            self.image_sizes,
+            sizes_by_sensor("local_size", p["local_size"], sensors),
             p["local_crops"],
             self.model.patch_size,
             p["global_scale"],
             p["local_scale"],
         )
+
+    def _choose_defaults(self) -> None:
+        """Replace options that are None by values that fit the number of windows, also in what is logged."""
+        p = self.hparams
+        chosen = asdict(dino_defaults(1 if p["windows"] is None else p["windows"]))
+        self.save_hyperparameters({name: value for name, value in chosen.items() if p[name] is None})
+
+    def resolve(self, pretrained: Pretrained | None) -> dict[str, Sensor]:
+        """The sensors in full, before there is a model."""
+        return resolve_sensors(self.hparams["sensors"])
 
     def configure_losses(self) -> None:
         """DINO with a centre per sensor, and MSAD.
@@ -118,65 +158,99 @@ class XStars(TeacherStudent):
         With one centre for all sensors, a teacher could give each its own prototypes.
         """
         p = self.hparams
-        self.dino = nn.ModuleDict({name: DINOLoss(p["prototypes"]) for name in self.model.sensors})
-        self.msad = MSADLoss(p["temperature"], p["label_smoothing"])
+        learned = len(self.learned)
+        self.dino = CrossSensorDINOLoss(learned, p["prototypes"], cross_sensor=p["cross_sensor_dino"])
+        msad = MSADLoss(
+            p["temperature"],
+            p["label_smoothing"],
+            image_negatives=p["image_negatives"],
+            gather_distributed=p["gather_negatives"],
+        )
+        head = AlignmentHead(self.model.embed_dim, p["head_dim"])
+        self.alignment = Alignment(head, msad, p["align_class_token"])
+
+    @property
+    def learned(self) -> tuple[str, ...]:
+        """The sensors whose images the student sees."""
+        return tuple(self.sensors)
+
+    def on_fit_start(self) -> None:
+        """Say which values were chosen."""
+        super().on_fit_start()
+        names = [field.name for field in fields(DINODefaults)]
+        chosen = ", ".join(f"{name} {self.hparams[name]}" for name in names)
+        rank_zero_info(f"With {self.hparams['windows'] or 'few'} windows per epoch: {chosen}.")
+
+    def on_before_batch_transfer(
+        self, batch: dict[str, Tensor], dataloader_idx: int
+    ) -> dict[str, Tensor]:
+        """Refuse a training batch in which nothing can be aligned, while it is on the CPU still."""
+        if self.trainer.training:
+            check_batch(batch, self.sensors, self.hparams["alpha"])
+        return batch
 
     def training_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> Tensor:
         """Loss of one batch of windows with ``image_<sensor>`` and ``valid_<sensor>``."""
-        views = self.views(batch)
-        tokens = self._tokens(self.model, views, "globals")
-        student = [tokens[:, 0]]
-        if self.hparams["local_crops"]:
-            student.append(self._tokens(self.model, views, "locals")[:, 0])
+        losses = self.losses(self.views(batch))
+        shown = {"train_loss", "train_dino", "train_align"}
+        self.log_dict({name: losses[name] for name in shown}, prog_bar=True)
+        self.log_dict({name: value for name, value in losses.items() if name not in shown})
+        return losses["train_loss"]
+
+    def losses(self, views: Mapping[str, Views]) -> dict[str, Tensor]:
+        """The loss, ``train_loss``, and its parts, from views of all sensors."""
+        student = {kind: encode_views(self.model, views, kind, self.learned) for kind in self._kinds}
         with torch.no_grad():
-            teacher = self.teacher_head(self._tokens(self.teacher, views, "globals")[:, 0])
-        losses = self._dino_losses(self.head(torch.cat(student)), teacher)
-        dino = torch.stack(list(losses.values())).mean()
-        pairs = self._align_losses(self.align_head(tokens), views)
+            teacher = encode_views(self.teacher, views, "globals", self.learned)
+        sensors = dict(zip(self.learned, self._dino(student, teacher), strict=True))
+        pairs = self._align(student, teacher, views)
+        dino = torch.stack(list(sensors.values())).mean()
         align = torch.stack(list(pairs.values())).mean() if pairs else dino.new_zeros(())
-        loss: Tensor = dino + self.hparams["alpha"] * align
-        self.log_dict({"train_loss": loss, "train_dino": dino, "train_align": align}, prog_bar=True)
-        # 1 is the signature of uniform collapse.
-        self.log("train_dino_ratio", dino / math.log(self.hparams["prototypes"]))
-        self.log_dict({f"train_dino_{name}": value for name, value in losses.items()})
-        self.log_dict({f"train_align_{a}_{b}": value for (a, b), value in pairs.items()})
-        return loss
-
-    @staticmethod
-    def _tokens(encoder: CrossSensorEncoder, views: Mapping[str, Views], kind: str) -> Tensor:
-        """Tokens (S V B, 1 + N, D) of the S sensors' views of one kind, in one pass of the trunk."""
-        return encoder.contextualize(
-            torch.cat([encoder.embed(getattr(v, kind), s) for s, v in views.items()])
-        )
-
-    def _dino_losses(self, student: Tensor, teacher: Tensor) -> dict[str, Tensor]:
-        """DINO per sensor; student (S (2 + L) B, K) with all global views first, teacher (S 2 B, K)."""
-        sensors = len(self.dino)
-        far, near = student.float().split([len(teacher), len(student) - len(teacher)])
-        windows = len(teacher) // (2 * sensors)
-        views = torch.cat([x.unflatten(0, (sensors, -1, windows)) for x in (far, near) if len(x)], dim=1)
-        targets = teacher.float().unflatten(0, (sensors, 2, windows))
-        temperature = self.schedules.temperature(self.global_step)
-        for loss in (module for module in self.dino.values() if isinstance(module, DINOLoss)):
-            # A plain mean at first: an average that starts at 0 lags behind for tens of steps, in
-            # which the student learns to answer what the teacher says of every window.
-            loss.center_momentum = min(0.9, self.global_step / (self.global_step + 1))
-        with torch.autocast(student.device.type, enabled=False):
-            return {
-                name: loss(list(targets[i]), list(views[i]), teacher_temp=temperature)
-                for i, (name, loss) in enumerate(self.dino.items())
-            }
-
-    def _align_losses(self, embeddings: Tensor, views: Mapping[str, Views]) -> dict[tuple[str, str], Tensor]:
-        """MSAD per pair of sensors; embeddings (S 2 B, 1 + N, P) of the global views."""
-
-        def places(x: Tensor) -> Tensor:
-            """(2 B, N, ...) -> (B, 2 N, ...): the place n of one view is not that of the other."""
-            return torch.cat(x.chunk(2), dim=1)
-
-        embedded = dict(zip(views, map(places, embeddings.chunk(len(views))), strict=True))
-        valid = {name: places(F.pad(v.valid, (1, 0), value=True)) for name, v in views.items()}
+        alpha = self.hparams["alpha"] * self.schedules.ramp(self.global_step, self.hparams["alpha_warmup"])
         return {
-            (a, b): self.msad(embedded[a], embedded[b], valid[a] & valid[b])
-            for a, b in combinations(views, 2)
+            "train_loss": dino + alpha * align,
+            "train_dino": dino,
+            "train_align": align,
+            # 1 is the signature of uniform collapse.
+            "train_dino_ratio": dino.detach() / math.log(self.hparams["prototypes"]),
+            **{f"train_dino_{name}": value.detach() for name, value in sensors.items()},
+            **{f"train_align_{a}_{b}": value.detach() for (a, b), value in pairs.items()},
         }
+
+    @property
+    def _kinds(self) -> tuple[str, ...]:
+        return ("globals", "locals") if self.hparams["local_crops"] else ("globals",)
+
+    def _dino(
+        self, student: Mapping[str, Mapping[str, TokenViews]], teacher: Mapping[str, TokenViews]
+    ) -> Tensor:
+        """DINO by sensor (S,), all class tokens in one pass of each head."""
+        seen = [torch.stack([x.class_tokens for x in kind.values()]) for kind in student.values()]
+        taught = torch.stack([x.class_tokens for x in teacher.values()])
+        with torch.no_grad():
+            targets = self.teacher_head(taught.flatten(0, 2)).unflatten(0, taught.shape[:3])
+        tokens = torch.cat(seen, dim=1)  # (S, 2 + L, B, D)
+        answers = self.head(tokens.flatten(0, 2)).unflatten(0, tokens.shape[:3])
+        present = torch.stack([x.present for x in teacher.values()])
+        temperature = self.schedules.temperature(self.global_step)
+        losses: Tensor = self.dino(answers, targets, temperature, present)
+        return losses
+
+    def _align(
+        self,
+        student: Mapping[str, Mapping[str, TokenViews]],
+        teacher: Mapping[str, TokenViews],
+        views: Mapping[str, Views],
+    ) -> dict[tuple[str, str], Tensor]:
+        """MSAD by pair of sensors, the mean over the kinds of views that are aligned."""
+        mutual = self.hparams["align_target"] == "student"
+        kinds = self._kinds if self.hparams["align_locals"] else ("globals",)
+        found = []
+        for kind in kinds:
+            fixed = {} if mutual else dict(teacher)
+            found.append(self.alignment(student[kind], fixed | self.anchors(views, kind), mutual))
+        return {pair: torch.stack([losses[pair] for losses in found]).mean() for pair in found[0]}
+
+    def anchors(self, views: Mapping[str, Views], kind: str) -> dict[str, TokenViews]:
+        """Tokens of sensors that the student does not see; none here."""
+        return {}

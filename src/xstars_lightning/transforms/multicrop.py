@@ -22,29 +22,38 @@ class Views:
     Attributes:
         globals: (2 B, C, S, S).
         locals: (L B, C, s, s).
-        valid: Which patches of the global views the sensor really saw, bool (2 B, N).
+        globals_valid: Share of each patch of the global views that the sensor really saw, (2 B, N),
+            in [0, 1].
+        locals_valid: The same for local views, (L B, n).
+        present: Windows of which the sensor saw at least half, bool (B,).
     """
 
     globals: Tensor
     locals: Tensor
-    valid: Tensor
+    globals_valid: Tensor
+    locals_valid: Tensor
+    present: Tensor
 
 
 class MultiCrop(nn.Module):
     """Two global and several local crops [0] of each window, of the same ground for all sensors.
 
-    As geometry is shared, patch n of global view v is the same place for every sensor: the
-    views of self-distillation serve the alignment of sensors too, at no further forward pass.
+    As geometry is shared, flips and turns included, a view shows every sensor the same square of
+    ground: the views of self-distillation serve the alignment of sensors too, at no further
+    forward pass. Sensors may have crops of different sizes in pixels, so that fine detail is
+    neither thrown away for one nor invented for the other.
 
     Args:
         sensors: Sensors by the names under which they stand in batches.
-        global_size: Side S of global crops in pixels, for every sensor.
-        local_size: Side s of local crops in pixels.
+        global_size: Side S of global crops in pixels, for each sensor.
+        local_size: Side s of local crops in pixels, for each sensor.
         local_crops: Number L of local crops.
         patch_size: Side of the encoder's patches in pixels, for the validity of patches.
         global_scale: Share of the window's area that a global crop covers.
         local_scale: The same for local crops.
-        min_valid: Share of a patch's pixels that must be valid for the patch to be.
+
+    Raises:
+        ValueError: If a size is no multiple of the patch size.
 
     References:
         [0]: SwAV, 2020, https://arxiv.org/abs/2006.09882
@@ -53,25 +62,23 @@ class MultiCrop(nn.Module):
     def __init__(
         self,
         sensors: Mapping[str, Sensor],
-        global_size: int = 224,
-        local_size: int = 96,
+        global_size: Mapping[str, int],
+        local_size: Mapping[str, int],
         local_crops: int = 8,
         patch_size: int = 16,
         global_scale: tuple[float, float] = (0.4, 1.0),
         local_scale: tuple[float, float] = (0.05, 0.4),
-        min_valid: float = 0.5,
     ) -> None:
         super().__init__()
-        for name, size in (("global_size", global_size), ("local_size", local_size)):
-            if size % patch_size or size < patch_size:
-                raise ValueError(f"{name} {size} must be a multiple of the patch size {patch_size}.")
-        self.global_size = global_size
-        self.local_size = local_size
+        for name, sizes in (("global_size", global_size), ("local_size", local_size)):
+            if wrong := [size for size in sizes.values() if size % patch_size or size < patch_size]:
+                raise ValueError(f"{name} {wrong[0]} must be a multiple of the patch size {patch_size}.")
+        self.global_size = dict(global_size)
+        self.local_size = dict(local_size)
         self.local_crops = local_crops
         self.patch_size = patch_size
         self.global_scale = global_scale
         self.local_scale = local_scale
-        self.min_valid = min_valid
         self.photometric = nn.ModuleDict({key: Photometric(len(s.bands)) for key, s in sensors.items()})
 
     @torch.no_grad()
@@ -84,20 +91,24 @@ class MultiCrop(nn.Module):
         return {name: self._views(batch, name, large, small) for name in self.photometric}
 
     def _views(self, batch: Mapping[str, Tensor], name: str, large: Tensor, small: Tensor) -> Views:
-        image = batch[f"image_{name}"].float()
-        change = self.photometric[name]
-        far = change(self._crop(image, large, self.global_size, self.global_scale))
-        near = far[:0, :, : self.local_size, : self.local_size]
+        image, valid = batch[f"image_{name}"].float(), batch[f"valid_{name}"].float()
+        change, sizes = self.photometric[name], (self.global_size[name], self.local_size[name])
+        far = change(_crop(image, large, sizes[0], self.global_scale))
+        near = far[:0, :, : sizes[1], : sizes[1]]
         if self.local_crops:
-            near = change(self._crop(image, small, self.local_size, self.local_scale))
-        return Views(far, near, self._valid_patches(batch[f"valid_{name}"], large))
-
-    @staticmethod
-    def _crop(image: Tensor, crops: Tensor, size: int, scale: tuple[float, float]) -> Tensor:
-        return crop(average_down(image, size / sqrt(sum(scale) / 2)), crops, size)
-
-    def _valid_patches(self, valid: Tensor, crops: Tensor) -> Tensor:
-        share = F.avg_pool2d(
-            self._crop(valid.float(), crops, self.global_size, self.global_scale), self.patch_size
+            near = change(_crop(image, small, sizes[1], self.local_scale))
+        return Views(
+            far,
+            near,
+            self._shares(_crop(valid, large, sizes[0], self.global_scale)),
+            self._shares(_crop(valid, small, sizes[1], self.local_scale) if self.local_crops else near[:, :1]),
+            valid.mean(dim=(1, 2, 3)) >= 0.5,
         )
-        return share.flatten(1) >= self.min_valid
+
+    def _shares(self, valid: Tensor) -> Tensor:
+        """Validity of crops (V B, 1, S, S) -> share of every patch (V B, N)."""
+        return F.avg_pool2d(valid, self.patch_size).flatten(1)
+
+
+def _crop(image: Tensor, crops: Tensor, size: int, scale: tuple[float, float]) -> Tensor:
+    return crop(average_down(image, size / sqrt(sum(scale) / 2)), crops, size)

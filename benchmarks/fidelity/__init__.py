@@ -1,0 +1,1 @@
+"""A study of what each part of pretraining brings: equal short runs, evaluated alike."""

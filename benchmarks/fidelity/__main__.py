@@ -1,0 +1,74 @@
+"""The study: equal short runs of every row, several seeds, on simulated and on real ground.
+
+    make fidelity
+    XSTARS_DATA=<folder> python -m fidelity --workers 2 --page docs/fidelity.md     # in benchmarks/
+
+A run that is done is not repeated, so that an interrupted study goes on. XSTARS_DATA names a folder with
+``cross_sensor``, ``eurosat_rgb`` and ``ucmerced``; without it only the simulated ground is studied, and
+nothing is classified.
+"""
+
+import argparse
+import logging
+import multiprocessing
+import os
+import time
+import warnings
+from pathlib import Path
+
+import torch
+from fidelity.budget import FULL, QUICK
+from fidelity.jobs import Job, Setting, list_jobs, run_job
+from fidelity.page import write_study
+from fidelity.runs import load_runs
+from rich.progress import track
+
+
+def main() -> None:
+    """Run what is missing, then write the page."""
+    options = _options()
+    imagery = Path(os.environ["XSTARS_DATA"]) if os.environ.get("XSTARS_DATA") else None
+    budget = FULL if options.full else QUICK
+    setting = Setting(budget, options.runs / ("full" if options.full else "quick"), imagery)
+    jobs = [job for job in list_jobs(setting) if not job.done(setting)]
+    start = time.time()
+    if jobs:
+        _run_all(jobs, setting, options.workers)
+    minutes = (time.time() - start) / 60 if jobs else None
+    write_study(load_runs(setting.folder), options.page, budget, options.workers, minutes)
+    print(f"Written: {options.page}")
+
+
+def _run_all(jobs: list[Job], setting: Setting, workers: int) -> None:
+    # Fresh processes: threads and random states of this one are not inherited.
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(workers, initializer=_quiet, initargs=(workers,)) as pool:
+        done = pool.imap_unordered(_run, [(job, setting) for job in jobs])
+        for job in track(done, "Runs of the study", len(jobs)):
+            print(job.title, flush=True)
+
+
+def _run(arguments: tuple[Job, Setting]) -> Job:
+    run_job(*arguments)
+    return arguments[0]
+
+
+def _quiet(workers: int) -> None:
+    """Share the cores between workers; hundreds of runs need no messages of their trainers."""
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
+    for name in ("lightning.pytorch", "lightning.pytorch.utilities.rank_zero"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.simplefilter("ignore")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=Path, default=Path("runs/fidelity"), help="folder of the runs")
+    parser.add_argument("--page", type=Path, default=Path("docs/fidelity.md"), help="page to write")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="runs at the same time")
+    parser.add_argument("--full", action="store_true", help="ViT-Small and 2,000 steps, for a GPU")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""The runs of the study, each of which can be done by itself."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from fidelity.budget import Budget
+from fidelity.classification import Images, load_images
+from fidelity.ground import GROUNDS, open_ground
+from fidelity.judge import judge, retention
+from fidelity.pretrain import pretrain
+from fidelity.rows import CONTINUAL, OPTIONS, SOURCE, Row, methods
+from fidelity.runs import Run, done, run_key, save_run
+
+from xstars_lightning.datamodules import CrossSensorDataModule
+from xstars_lightning.models import save_encoder
+from xstars_lightning.tasks import XStars
+
+__all__ = ["Job", "Setting", "list_jobs", "run_job"]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Where and how large the study is.
+
+    Args:
+        budget: Cost of a run.
+        folder: Folder of the runs.
+        imagery: Folder of the real imagery, if there is one.
+    """
+
+    budget: Budget
+    folder: Path
+    imagery: Path | None
+
+
+@dataclass(frozen=True)
+class Job:
+    """One row, or the chain of continual pretraining, on one ground with one seed."""
+
+    ground: str
+    row: Row
+    seed: int
+
+    @property
+    def title(self) -> str:
+        """For people."""
+        return f"{self.ground}, {self.row.title}, seed {self.seed}"
+
+    @property
+    def section(self) -> str:
+        """The table that its runs belong to."""
+        if self.row == SOURCE:
+            return f"continual, {self.ground}"
+        return "options" if self.row in OPTIONS else self.ground
+
+    def done(self, setting: Setting) -> bool:
+        """Whether all its runs were saved."""
+        titles = [self.row.title, *(row.title for row in CONTINUAL if self.row == SOURCE)]
+        return all(done(setting.folder, run_key(self.section, title, self.seed)) for title in titles)
+
+
+def list_jobs(setting: Setting) -> list[Job]:
+    """All jobs, the main question first; options on one ground only, the real one if it is there."""
+    grounds = list(GROUNDS) if setting.imagery else ["simulated"]
+    jobs = []
+    for seed in range(setting.budget.seeds):
+        jobs += [Job(ground, row, seed) for row in methods(setting.budget) for ground in grounds]
+        jobs += [Job(ground, SOURCE, seed) for ground in grounds]
+        jobs += [Job(grounds[-1], row, seed) for row in OPTIONS]
+    return jobs
+
+
+def run_job(job: Job, setting: Setting) -> None:
+    """Train, judge and save."""
+    data = _ground(job.ground, setting)
+    for title, metrics in _results(job, setting, data):
+        save_run(setting.folder, Run(data=job.section, row=title, seed=job.seed, metrics=metrics))
+
+
+def _results(
+    job: Job, setting: Setting, data: CrossSensorDataModule
+) -> Iterator[tuple[str, dict[str, float]]]:
+    start = time.time()
+    task, metrics = pretrain(job.row, data, job.seed, setting.budget)
+    metrics["seconds"] = time.time() - start
+    yield job.row.title, metrics | _judge(task, setting, data)
+    if job.row != SOURCE:
+        return
+    path = setting.folder / "weights" / f"{job.ground}-{job.seed}.safetensors"
+    save_encoder(task.teacher, path)
+    for row in CONTINUAL:
+        adapted, metrics = pretrain(row, data, job.seed, setting.budget, str(path))
+        metrics["retention"] = retention(task.teacher, adapted.teacher, _sizes(setting), data)
+        yield row.title, metrics | _judge(adapted, setting, data)
+
+
+def _judge(task: XStars, setting: Setting, data: CrossSensorDataModule) -> dict[str, float]:
+    return judge(task.teacher, _sizes(setting) | task.image_sizes, data, _images(setting))
+
+
+def _sizes(setting: Setting) -> dict[str, int]:
+    return dict.fromkeys(GROUNDS["real"], setting.budget.image_size)
+
+
+@cache  # within a worker
+def _ground(name: str, setting: Setting) -> CrossSensorDataModule:
+    return open_ground(name, setting.imagery, setting.budget)
+
+
+@cache
+def _images(setting: Setting) -> dict[str, Images]:
+    """Classification datasets, by the sensor they are taken for."""
+    if setting.imagery is None:
+        return {}
+    size, cache_folder = setting.budget.image_size, setting.folder / "images"
+    taken_for = {"sentinel2": ("eurosat", "eurosat_rgb"), "fine": ("ucmerced", "ucmerced")}
+    return {
+        sensor: load_images(
+            setting.imagery / folder, kind, size, *dict(setting.budget.images)[kind], 0, cache_folder
+        )
+        for sensor, (kind, folder) in taken_for.items()
+    }

@@ -1,0 +1,61 @@
+"""Training one row of the study."""
+
+from typing import Any
+
+import lightning.pytorch as pl
+from fidelity.budget import Budget
+from fidelity.rows import Row
+
+from xstars_lightning.datamodules import CrossSensorDataModule
+from xstars_lightning.tasks import XStars
+
+__all__ = ["pretrain"]
+
+
+class _Ratio(pl.Callback):
+    """Keeps DINO's loss over log K."""
+
+    def __init__(self) -> None:
+        self.values: list[float] = []
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Note the value of the step."""
+        self.values.append(float(trainer.callback_metrics["train_dino_ratio"]))
+
+
+def pretrain(
+    row: Row, data: CrossSensorDataModule, seed: int, budget: Budget, weights: str | None = None
+) -> tuple[XStars, dict[str, float]]:
+    """Train a row on the windows of a datamodule.
+
+    Args:
+        row: What to train.
+        data: Windows; the same ones in the same order for all rows and seeds.
+        seed: Of initialisation and augmentation.
+        budget: The cost.
+        weights: What to start from.
+
+    Returns:
+        The task, and the mean ratio of DINO's loss to log K over the last tenth of the steps.
+    """
+    pl.seed_everything(seed, verbose=False)
+    sensors = {name: data.sensors[name] for name in row.sensors}
+    task = row.task(sensors=sensors, weights=weights, **(budget.options() | row.options))
+    if not row.trained:
+        return task, {}
+    ratio = _Ratio()
+    trainer = pl.Trainer(
+        max_steps=budget.steps,
+        devices=1,
+        callbacks=[ratio],
+        gradient_clip_val=3.0,
+        limit_val_batches=0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
+    trainer.fit(task, data)
+    last = ratio.values[-max(1, budget.steps // 10) :]
+    return task, {"dino_ratio": sum(last) / len(last)}

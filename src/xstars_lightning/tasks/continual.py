@@ -1,0 +1,119 @@
+"""Continual pretraining: a model that knows one sensor learns others."""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from lightning.pytorch.utilities import rank_zero_warn
+from torch import Tensor
+
+from xstars_lightning.models import CrossSensorEncoder, Pretrained
+from xstars_lightning.sensors import Sensor
+from xstars_lightning.tasks.token_views import TokenViews, encode_views
+from xstars_lightning.tasks.xstars import XStars
+from xstars_lightning.transforms import Views
+
+__all__ = ["ContinualXStars"]
+
+
+class ContinualXStars(XStars):
+    """Adapts existing weights to new sensors, as the second use of X-STARS [0].
+
+    A frozen copy of the given weights encodes the anchor sensors, which the weights know. The
+    student starts from the same weights, distils itself on the new sensors only, and is aligned
+    with what the frozen copy says of the anchors at the same places; and, where there are several
+    new sensors, with itself between them. A new sensor with other bands gets a patch embedding of
+    its own; one with the bands of an anchor shares the anchor's, which then changes for both.
+
+    Args:
+        anchors: Sensors that the weights know.
+        weights: As in :class:`XStars`, but needed. Anchors that stand in a file of ours keep the
+            statistics of that file.
+        freeze_trunk: Share of the steps in which only what is new trains: heads and new stems.
+        layer_decay: Factor of the learning rate from each block of the trunk to the one below; less
+            than 1 keeps more of what the model knew.
+        **options: Those of :class:`XStars`.
+
+    Raises:
+        ValueError: If an anchor is none of the sensors, no sensor is new, or weights or alpha are
+            missing.
+
+    References:
+        [0]: X-STARS, 2024, https://arxiv.org/abs/2405.09922
+    """
+
+    def __init__(
+        self,
+        anchors: list[str],
+        weights: str | None = None,
+        freeze_trunk: float = 0.1,
+        layer_decay: float = 0.75,
+        **options: Any,
+    ) -> None:
+        super().__init__(weights=weights, freeze_trunk=freeze_trunk, layer_decay=layer_decay, **options)
+
+    def configure_models(self) -> None:
+        """The pair, and the frozen copy."""
+        self._check_anchors()
+        super().configure_models()
+        self.frozen: CrossSensorEncoder = copy.deepcopy(self.model)
+        self.frozen.requires_grad_(False)
+        shared = {"-".join(self.sensors[name].bands) for name in self.learned}
+        for key, stem in self.model.patch_embed.items():
+            # Else processes would wait for gradients that never come.
+            stem.requires_grad_(key in shared)
+
+    def _check_anchors(self) -> None:
+        p = self.hparams
+        sensors, anchors = list(p["sensors"] or ()), p["anchors"]
+        if not sensors:
+            return  # refused by all tasks alike
+        if unknown := [name for name in anchors if name not in sensors]:
+            raise ValueError(f"Anchors {unknown} are not among the sensors {sensors}; name those the weights know.")
+        if not anchors or len(set(anchors)) == len(sensors):
+            raise ValueError(
+                f"Of the sensors {sensors} the anchors are {list(anchors)}; at least one must be an anchor, "
+                "which the weights know, and at least one new."
+            )
+        if p["weights"] is None:
+            raise ValueError("Continual pretraining starts from existing weights; give them: weights=<file or name>.")
+        if p["alpha"] == 0:
+            raise ValueError("alpha is 0, so that anchors play no part; raise it, or use XStars with weights.")
+
+    def resolve(self, pretrained: Pretrained | None) -> dict[str, Sensor]:
+        """The sensors; anchors with the statistics that the weights were trained with, if these tell."""
+        sensors = super().resolve(pretrained)
+        known = pretrained.sensors if pretrained else {}
+        for name in self.hparams["anchors"]:
+            mine, theirs = sensors[name], known.get(name)
+            if theirs is None or theirs.bands != mine.bands or (mine.mean, mine.std) == (theirs.mean, theirs.std):
+                continue
+            rank_zero_warn(
+                f"Anchor {name!r}: the statistics of the weights (mean {theirs.mean}, std {theirs.std}) are used, "
+                f"for the model knows these, and not the declared ones (mean {mine.mean}, std {mine.std})."
+            )
+            sensors[name] = replace(mine, mean=theirs.mean, std=theirs.std)
+        return sensors
+
+    @property
+    def learned(self) -> tuple[str, ...]:
+        """The new sensors."""
+        return tuple(name for name in self.sensors if name not in self.hparams["anchors"])
+
+    def train(self, mode: bool = True) -> "ContinualXStars":
+        """Switch all but the frozen copy, which has no stochastic depth."""
+        super().train(mode)
+        self.frozen.eval()
+        return self
+
+    @torch.no_grad()
+    def anchors(self, views: Mapping[str, Views], kind: str) -> dict[str, TokenViews]:
+        """What the frozen copy says of the anchors."""
+        return encode_views(self.frozen, views, kind, self.hparams["anchors"])
+
+    @torch.no_grad()
+    def before(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Tokens (B, 1 + N, D) of the anchors as the model knew them, for whole windows."""
+        return {name: self._encode(self.frozen, batch, name) for name in self.hparams["anchors"]}
