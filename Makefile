@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench clean
+.PHONY: help run test lint format bench fidelity clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,9 @@ format: $(VENV)/installed  ## bring the code into the agreed form
 
 bench: $(VENV)/installed  ## measure speed against named peers; each prints one JSON object last
 	@for benchmark in benchmarks/bench_*.py; do echo "== $$benchmark" && $(BIN)/python $$benchmark || exit 1; done
+
+fidelity: $(VENV)/installed  ## study what alignment brings, 45 minutes on 2 cores; writes docs/fidelity.md
+	PYTHONPATH=benchmarks $(BIN)/python -m fidelity
 
 clean:  ## remove the environment and caches, not the runs
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build

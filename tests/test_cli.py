@@ -190,7 +190,13 @@ def test_continual_pretraining_from_a_checkpoint_of_the_main_job(run, scenes, tm
     data = [option for option in scenes if not option.startswith("--data.root")]
     main(
         [
-            *("fit", f"--config={ROOT}/configs/continual.yaml", f"--data.root={tmp_path}/scenes", *data, *SMALL),
+            *(
+                "fit",
+                f"--config={ROOT}/configs/continual.yaml",
+                f"--data.root={tmp_path}/scenes",
+                *data,
+                *SMALL,
+            ),
             f"--model.weights={run}/checkpoints/last.ckpt",
             '--model.image_size={"planet": 64, "sentinel2": 32}',
             f"--trainer.default_root_dir={tmp_path}",
@@ -201,14 +207,19 @@ def test_continual_pretraining_from_a_checkpoint_of_the_main_job(run, scenes, tm
     assert log["train_align_planet_sentinel2"].notna().any()
     assert "train_dino_sentinel2" not in log
     encoder = load_encoder(tmp_path / "version_0" / "checkpoints" / "last.ckpt")
-    assert {name: len(sensor.bands) for name, sensor in encoder.sensors.items()} == {"planet": 4, "sentinel2": 3}
+    assert {name: len(sensor.bands) for name, sensor in encoder.sensors.items()} == {
+        "planet": 4,
+        "sentinel2": 3,
+    }
 
 
 def test_the_number_of_windows_comes_from_the_data(scenes, tmp_path, monkeypatch):
     seen = {}
     monkeypatch.setattr(XStarsCLI, "_run_subcommand", lambda cli, _: seen.update(model=cli.model))
     options = [*scenes, "--data.windows_per_epoch=60000", "--model.prototypes=null"]
-    main(["fit", f"--config={ROOT}/configs/pretrain.yaml", *options, f"--trainer.default_root_dir={tmp_path}"])
+    main(
+        ["fit", f"--config={ROOT}/configs/pretrain.yaml", *options, f"--trainer.default_root_dir={tmp_path}"]
+    )
     assert seen["model"].hparams["windows"] == 60000
     assert seen["model"].hparams["prototypes"] == 4096
 

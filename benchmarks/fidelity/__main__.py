@@ -17,11 +17,12 @@ import warnings
 from pathlib import Path
 
 import torch
+from rich.progress import track
+
 from fidelity.budget import FULL, QUICK
 from fidelity.jobs import Job, Setting, list_jobs, run_job
 from fidelity.page import write_study
 from fidelity.runs import load_runs
-from rich.progress import track
 
 
 def main() -> None:
@@ -62,7 +63,9 @@ def _quiet(workers: int) -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--runs", type=Path, default=Path("runs/fidelity"), help="folder of the runs")
     parser.add_argument("--page", type=Path, default=Path("docs/fidelity.md"), help="page to write")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="runs at the same time")

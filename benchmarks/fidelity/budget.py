@@ -18,8 +18,8 @@ class Budget:
         steps: Optimizer steps.
         batch: Windows per step.
         image_size: Side of global crops in pixels, for all sensors.
-        native_size: The same for each sensor, near its own resolution, with about as many tokens in all; pairs, so that
-            a budget can be a key.
+        native_size: The same for each sensor, near its own resolution, with about as many tokens in
+            all; pairs, so that a budget can be a key.
         lr: Peak learning rate.
         seeds: Runs of each row.
         images: Training and test images of EuroSAT and of UC Merced.
@@ -35,7 +35,7 @@ class Budget:
     images: tuple[tuple[str, tuple[int, int]], ...]
 
     def options(self) -> dict[str, Any]:
-        """Options of X-STARS that all rows share; for runs of hundreds of steps, as in configs/pretrain.yaml."""
+        """Options of X-STARS that all rows share, for runs of hundreds of steps."""
         return {
             "backbone": self.backbone,
             "image_size": self.image_size,
@@ -73,7 +73,7 @@ def vit_tiny_half_patch16_224(pretrained: bool = False, **options: Any) -> Visio
 #: Minutes on two CPU cores.
 QUICK = Budget(
     backbone="vit_tiny_half_patch16_224",
-    steps=150,
+    steps=90,
     batch=16,
     image_size=64,
     native_size=(("fine", 96), ("sentinel2", 64), ("landsat", 32)),

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from fidelity.budget import Budget
-
 from xstars_lightning.datamodules import CrossSensorDataModule, SimulatedDataModule
 from xstars_lightning.datamodules.preflight import measure
 from xstars_lightning.sensors import Sensor, get_sensor
@@ -46,7 +45,9 @@ def open_ground(name: str, imagery: Path | None, budget: Budget) -> CrossSensorD
     for key, sensor in sensors.items():
         found = measure(samples, key)
         # Pixels are read as before; only the encoders use the statistics.
-        datamodule.sensors[key] = replace(sensor, mean=tuple(found.mean.tolist()), std=tuple(found.std.tolist()))
+        datamodule.sensors[key] = replace(
+            sensor, mean=tuple(found.mean.tolist()), std=tuple(found.std.tolist())
+        )
     return datamodule
 
 

@@ -11,9 +11,8 @@ from fidelity.classification import Images, load_images
 from fidelity.ground import GROUNDS, open_ground
 from fidelity.judge import judge, retention
 from fidelity.pretrain import pretrain
-from fidelity.rows import CONTINUAL, OPTIONS, SOURCE, Row, methods
+from fidelity.rows import CONTINUAL, NATIVE_AT_ONE_SIZE, OPTIONS, SOURCE, Row, methods
 from fidelity.runs import Run, done, run_key, save_run
-
 from xstars_lightning.datamodules import CrossSensorDataModule
 from xstars_lightning.models import save_encoder
 from xstars_lightning.tasks import XStars
@@ -87,6 +86,8 @@ def _results(
     task, metrics = pretrain(job.row, data, job.seed, setting.budget)
     metrics["seconds"] = time.time() - start
     yield job.row.title, metrics | _judge(task, setting, data)
+    if len(set(task.image_sizes.values())) > 1:
+        yield NATIVE_AT_ONE_SIZE, metrics | judge(task.teacher, _sizes(setting), data, _images(setting))
     if job.row != SOURCE:
         return
     path = setting.folder / "weights" / f"{job.ground}-{job.seed}.safetensors"

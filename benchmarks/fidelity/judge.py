@@ -6,11 +6,11 @@ from itertools import combinations
 
 import torch
 import torch.nn.functional as F
-from fidelity.classification import Images, classify
-from fidelity.land_cover import land_cover, place_labels, read_cover
 from torch import Tensor
 from torchgeo.datasets import stack_samples
 
+from fidelity.classification import Images, classify
+from fidelity.land_cover import land_cover, place_labels, read_cover
 from xstars_lightning.datamodules import CrossSensorDataModule, SimulatedDataModule
 from xstars_lightning.evaluation import effective_rank, neighbour_overlap, recall_at_1
 from xstars_lightning.losses import pool_tokens

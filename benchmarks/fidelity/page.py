@@ -7,8 +7,9 @@ from pathlib import Path
 
 import lightning
 import torch
+
 from fidelity.budget import Budget
-from fidelity.rows import CONTINUAL, OPTIONS, SOURCE, methods
+from fidelity.rows import CONTINUAL, NATIVE_AT_ONE_SIZE, OPTIONS, SOURCE, methods
 from fidelity.runs import Run
 from fidelity.summary import Column
 from fidelity.table import write_page
@@ -40,9 +41,7 @@ _MAIN = ("patch_fine_sentinel2", "window_fine_sentinel2", "eurosat_linear_20", "
 _OPTIONS = "options"
 
 
-def write_study(
-    runs: Sequence[Run], path: Path, budget: Budget, workers: int, minutes: float | None
-) -> None:
+def write_study(runs: Sequence[Run], path: Path, budget: Budget, workers: int, minutes: float | None) -> None:
     """Write the page beside its figure.
 
     Args:
@@ -52,10 +51,12 @@ def write_study(
         workers: Runs at the same time.
         minutes: Time that the study took; None if it had been done before.
     """
-    rows = [row.title for row in (*methods(budget), *OPTIONS, SOURCE, *CONTINUAL)]
+    titles = [row.title for row in methods(budget)]
+    rows = [*titles, NATIVE_AT_ONE_SIZE, *(row.title for row in (*OPTIONS, SOURCE, *CONTINUAL))]
     runs = [*runs, *_reference(runs)]
     reading = Path(__file__).with_name("README.md").read_text()
-    write_page(runs, path, f"{reading}\n\n{_circumstances(runs, budget, workers, minutes)}", _COLUMNS, rows, _MAIN)
+    preamble = f"{reading}\n\n{_circumstances(runs, budget, workers, minutes)}"
+    write_page(runs, path, preamble, _COLUMNS, rows, _MAIN)
 
 
 def _reference(runs: Sequence[Run]) -> list[Run]:
@@ -73,7 +74,8 @@ def _circumstances(runs: Sequence[Run], budget: Budget, workers: int, minutes: f
     spent = sum(run["metrics"].get("seconds", 0.0) for run in runs if run["data"] != _OPTIONS) / 60
     took = "" if minutes is None else f"; the command took {minutes:.0f} minutes"
     return (
-        f"{budget.backbone}, {budget.steps} steps of {budget.batch} windows, {budget.image_size} px, {budget.seeds} "
-        f"seeds; {device}, {platform.machine()}, {workers} runs at the same time; torch {torch.__version__}, "
-        f"lightning {lightning.__version__}. Training took {spent:.0f} minutes in all, added over the runs{took}."
+        f"{budget.backbone}, {budget.steps} steps of {budget.batch} windows, {budget.image_size} px, "
+        f"{budget.seeds} seeds; {device}, {platform.machine()}, {workers} runs at the same time; "
+        f"torch {torch.__version__}, lightning {lightning.__version__}. "
+        f"Training took {spent:.0f} minutes, added over the runs{took}."
     )

@@ -3,9 +3,9 @@
 from typing import Any
 
 import lightning.pytorch as pl
+
 from fidelity.budget import Budget
 from fidelity.rows import Row
-
 from xstars_lightning.datamodules import CrossSensorDataModule
 from xstars_lightning.tasks import XStars
 

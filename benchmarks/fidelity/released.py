@@ -76,4 +76,4 @@ class HalfBatchXStars(XStars):
     def configure_losses(self) -> None:
         """The same losses, the alignment by halves of the batch."""
         super().configure_losses()
-        self.alignment.loss = _HalfBatchMSAD(self.hparams["temperature"])
+        self.alignment.loss = _HalfBatchMSAD(image_negatives=True)

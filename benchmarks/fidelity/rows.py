@@ -5,10 +5,9 @@ from typing import Any
 
 from fidelity.budget import Budget
 from fidelity.released import HalfBatchXStars, ReleasedXStars
-
 from xstars_lightning.tasks import ContinualXStars, XStars
 
-__all__ = ["CONTINUAL", "METHODS", "OPTIONS", "SOURCE", "UNTRAINED", "Row", "methods"]
+__all__ = ["CONTINUAL", "METHODS", "NATIVE_AT_ONE_SIZE", "OPTIONS", "SOURCE", "UNTRAINED", "Row", "methods"]
 
 
 @dataclass(frozen=True)
@@ -38,9 +37,12 @@ METHODS = (
     Row("released formula, gradient restored", {"alpha": 0.1}, ReleasedXStars),
     Row("ours"),
 )
+#: The last of :func:`methods`, used with images of one size for all sensors.
+NATIVE_AT_ONE_SIZE = "ours, native grids, used with one grid"
 #: What each option of ours changes.
 OPTIONS = (
-    Row("negatives within the image too", {"image_negatives": True}),
+    Row("alpha 1 instead of 0.3", {"alpha": 1.0}),
+    Row("no negatives within the image", {"image_negatives": False}),
     Row("class token not aligned", {"align_class_token": False}),
     Row("teacher as target of the alignment", {"align_target": "teacher"}),
     Row("cross-sensor DINO too", {"cross_sensor_dino": True}),

@@ -20,7 +20,7 @@ def test_unrelated_spaces_agree_by_chance():
 
 
 def test_by_hand():
-    """Of the points on a circle, each has the next one as its neighbour in a; in b the last two are swapped."""
+    """Points on a circle; in b the last two are swapped."""
     angles = torch.tensor([0.0, 0.1, 0.3, 0.6])
     a = torch.stack([angles.cos(), angles.sin()], dim=1)
     b = a[[0, 1, 3, 2]]

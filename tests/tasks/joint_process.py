@@ -1,6 +1,6 @@
 """One of several training processes: python joint_process.py RANK PORT FILE WORLD OPTIONS.
 
-Computes the loss of its share of a batch, the gradient as DDP synchronises it, and DINO's centres; saves them.
+Saves the loss of its share of a batch, the gradient as DDP synchronises it, and DINO's centres.
 """
 
 import json
@@ -68,7 +68,9 @@ def main(rank, port, file, world, options):
     task = Task(
         sensors={"aerial": "aerial_rgb", "s2": "sentinel2_l2a"},
         backbone="vit_tiny_patch16_224",
-        **({"image_size": 32, "local_size": 16, "local_crops": 2, "prototypes": 64, "head_dim": 32} | options),
+        **(
+            {"image_size": 32, "local_size": 16, "local_crops": 2, "prototypes": 64, "head_dim": 32} | options
+        ),
         drop_path_rate=0.0,
     )
     views = share(task.views(batch()), rank, world)

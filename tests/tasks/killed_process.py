@@ -1,7 +1,7 @@
 """A training run that may be killed: python killed_process.py DATA FOLDER KILL_AT, -1 for never.
 
-Appends the loss of each step to FOLDER/losses.txt, bit by bit, resumes if there is a checkpoint in FOLDER, and saves
-the weights to FOLDER/weights.pt at its end.
+Appends the loss of each step to FOLDER/losses.txt, bit by bit, resumes if there is a checkpoint in FOLDER,
+and saves the weights to FOLDER/weights.pt at its end.
 """
 
 import os

@@ -62,7 +62,9 @@ def test_places_that_one_sensor_did_not_see_are_left_out(align):
     garbage[:, 1] = float("nan")
     y = TokenViews(garbage, hidden, x.present)
     seen = TokenViews(x.tokens, hidden, x.present)
-    torch.testing.assert_close(align({"a": x, "b": y}, {})["a", "b"], align({"a": x, "b": seen}, {})["a", "b"])
+    torch.testing.assert_close(
+        align({"a": x, "b": y}, {})["a", "b"], align({"a": x, "b": seen}, {})["a", "b"]
+    )
 
 
 def test_the_class_token_is_one_more_place_where_the_sensor_is_present():

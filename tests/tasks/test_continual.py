@@ -55,7 +55,9 @@ def test_the_frozen_copy_never_moves_and_has_no_stochastic_depth(make, make_trai
     assert not any(p.requires_grad for p in task.frozen.parameters())
 
 
-def test_gradient_reaches_the_new_stem_trunk_and_heads_but_no_stem_of_anchors_alone(make, make_trainer, loader):
+def test_gradient_reaches_the_new_stem_trunk_and_heads_but_no_stem_of_anchors_alone(
+    make, make_trainer, loader
+):
     without, frozen = set(), []
 
     class Look(pl.Callback):
@@ -102,7 +104,12 @@ def test_the_trunk_is_frozen_at_first_and_deep_layers_learn_slower(make, make_tr
         def on_before_optimizer_step(self, trainer, task, optimizer):
             named = {id(p): g["lr"] for g in optimizer.param_groups for p in g["params"]}
             trunk = task.model.trunk
-            parts = (trunk.pos_embed, trunk.blocks[0].mlp.fc1.weight, trunk.norm.weight, task.head.layers[0].weight)
+            parts = (
+                trunk.pos_embed,
+                trunk.blocks[0].mlp.fc1.weight,
+                trunk.norm.weight,
+                task.head.layers[0].weight,
+            )
             rates.append([named[id(p)] for p in parts])
 
     before = make()
@@ -159,6 +166,12 @@ def test_its_checkpoint_gives_the_teacher_back(make, make_trainer, loader, tmp_p
 def test_what_cannot_work_is_refused(options, words, make):
     with pytest.raises(ValueError, match=words):
         make(**options)
+
+
+def test_an_anchor_that_is_scaled_in_another_way_is_refused(make):
+    other = resolve_sensors(S2)["s2"].to_dict() | {"value_range": [0, 255]}
+    with pytest.raises(ValueError, match=r"Anchor 's2' is declared with value_range \(0, 255\)"):
+        make(sensors=OPTIONS["sensors"] | {"s2": other})
 
 
 def test_statistics_of_the_anchor_are_those_of_the_weights(tmp_path, make):

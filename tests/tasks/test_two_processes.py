@@ -49,7 +49,9 @@ def test_losses_gradients_and_centres_are_those_of_the_joint_batch(options, tmp_
         torch.testing.assert_close(part["center"], alone["center"], rtol=1e-5, atol=1e-6)
         for name, gradient in alone["gradients"].items():
             torch.testing.assert_close(part["gradients"][name], gradient, rtol=1e-3, atol=1e-6, msg=name)
-    assert all(torch.equal(both[0]["gradients"][name], both[1]["gradients"][name]) for name in both[0]["gradients"])
+    assert all(
+        torch.equal(both[0]["gradients"][name], both[1]["gradients"][name]) for name in both[0]["gradients"]
+    )
 
 
 def test_negatives_that_are_not_gathered_are_those_of_each_process(tmp_path):

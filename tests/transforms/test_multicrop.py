@@ -75,7 +75,8 @@ def test_invalid_ground_makes_invalid_patches():
     windows = batch(1)
     windows["valid_aerial"][..., :32] = False
     views = MultiCrop(SENSORS, sizes(64), sizes(16), 0, global_scale=(1.0, 1.0))(windows)
-    for view in views["aerial"].globals_valid:  # one half in any orientation; the crop's ratio is 1 at full scale or cut
+    # one half in any orientation; the crop's ratio is 1 at full scale or cut
+    for view in views["aerial"].globals_valid:
         assert view.mean() == pytest.approx(0.5, abs=0.26)
     assert views["s2"].globals_valid.eq(1).all()
 
@@ -103,7 +104,7 @@ def ground(side):
 def test_token_grids_of_different_sizes_show_the_same_ground_under_all_turns():
     """Places of the finer grid, pooled, lie where those of the coarser one do."""
     torch.manual_seed(0)
-    sensors = {name: SENSORS["aerial"] for name in ("fine", "coarse")}
+    sensors = dict.fromkeys(("fine", "coarse"), SENSORS["aerial"])
     windows = {
         "image_fine": torch.cat([ground(192), torch.zeros(1, 192, 192)]).expand(64, -1, -1, -1),
         "image_coarse": torch.cat([ground(64), torch.zeros(1, 64, 64)]).expand(64, -1, -1, -1),

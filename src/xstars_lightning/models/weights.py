@@ -111,7 +111,7 @@ def read_file(path: Path) -> tuple[Mapping[str, Any], dict[str, Any] | None]:
 
 # Checkpoints of DINO, X-STARS and MAE hold the options of their command line, and learning rates that
 # NumPy's schedules gave; its own constructor of scalars is public by its name in pickles alone.
-_HARMLESS = [
+_HARMLESS: list[Any] = [
     argparse.Namespace,
     (np.float64(0).__reduce__()[0], "numpy.core.multiarray.scalar"),
     np.float64(0).__reduce__()[0],

@@ -76,10 +76,12 @@ class Alignment(nn.Module):
             tokens = torch.cat([x.tokens[:, :1], tokens], dim=1)
             present = x.present.repeat(len(tokens) // windows)
             valid = torch.cat([present[:, None], valid], dim=1)
-        # The place n of one view is not that of another.
-        return tuple(
-            y.unflatten(0, (-1, windows)).transpose(0, 1).flatten(1, 2) for y in (self.head(tokens), valid)
-        )  # type: ignore[return-value]
+        return _side_by_side(self.head(tokens), windows), _side_by_side(valid, windows)
+
+
+def _side_by_side(x: Tensor, windows: int) -> Tensor:
+    """(V B, n, ...) -> (B, V n, ...): the place n of one view is not that of another."""
+    return x.unflatten(0, (-1, windows)).transpose(0, 1).flatten(1, 2)
 
 
 def _side(x: TokenViews) -> int:

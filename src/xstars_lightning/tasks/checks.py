@@ -31,7 +31,9 @@ def check_options(task: type, options: Mapping[str, Any]) -> None:
         ValueError: Naming the option, its value and the remedy.
     """
     if not options["sensors"]:
-        raise ValueError(f"{task.__name__} needs its sensors; pass those of the datamodule, sensors=dm.sensors.")
+        raise ValueError(
+            f"{task.__name__} needs its sensors; pass those of the datamodule, sensors=dm.sensors."
+        )
     for name in _SHARES:
         values = options[name] if isinstance(options[name], Iterable) else (options[name],)
         if not all(0 <= value <= 1 for value in values):
@@ -42,7 +44,9 @@ def check_options(task: type, options: Mapping[str, Any]) -> None:
     if not 0 < options["layer_decay"] <= 1:
         raise ValueError(f"layer_decay must lie in (0, 1], got {options['layer_decay']}.")
     if options["align_locals"] and (options["align_target"] == "teacher" or not options["local_crops"]):
-        raise ValueError("align_locals needs local_crops and align_target 'student': the teacher sees no local crop.")
+        raise ValueError(
+            "align_locals needs local_crops and align_target 'student': the teacher sees no local crop."
+        )
     if options["cross_sensor_dino"] and len(options["sensors"]) < 2:
         raise ValueError("cross_sensor_dino needs two or more sensors; turn it off or add a sensor.")
     _check_alpha(task, options)
@@ -115,10 +119,14 @@ def check_description(theirs: Mapping[str, Any] | None, ours: Mapping[str, Any])
         ValueError: If backbone or sensors differ, or the checkpoint is of another task.
     """
     if theirs is None:
-        raise ValueError("The checkpoint holds no encoder of xstars-lightning; give one that `xstars fit` wrote.")
+        raise ValueError(
+            "The checkpoint holds no encoder of xstars-lightning; give one that `xstars fit` wrote."
+        )
     for key in ("backbone", "sensors"):
         if theirs[key] != ours[key]:
-            names = [value if isinstance(value, str) else ", ".join(value) for value in (theirs[key], ours[key])]
+            names = [
+                value if isinstance(value, str) else ", ".join(value) for value in (theirs[key], ours[key])
+            ]
             raise ValueError(
                 f"The checkpoint was trained with another {key} ({names[0]}) than this run has ({names[1]}), "
                 "or with other values of it. Resume with the config.yaml of its run; to start a new run from "

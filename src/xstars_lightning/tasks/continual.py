@@ -31,6 +31,7 @@ class ContinualXStars(XStars):
         anchors: Sensors that the weights know.
         weights: As in :class:`XStars`, but needed. Anchors that stand in a file of ours keep the
             statistics of that file.
+        alpha: Weight of the alignment, larger than in :class:`XStars`: the anchors do not move.
         freeze_trunk: Share of the steps in which only what is new trains: heads and new stems.
         layer_decay: Factor of the learning rate from each block of the trunk to the one below; less
             than 1 keeps more of what the model knew.
@@ -48,11 +49,13 @@ class ContinualXStars(XStars):
         self,
         anchors: list[str],
         weights: str | None = None,
+        alpha: float = 1.0,
         freeze_trunk: float = 0.1,
         layer_decay: float = 0.75,
         **options: Any,
     ) -> None:
-        super().__init__(weights=weights, freeze_trunk=freeze_trunk, layer_decay=layer_decay, **options)
+        keep = {"freeze_trunk": freeze_trunk, "layer_decay": layer_decay}
+        super().__init__(weights=weights, alpha=alpha, **keep, **options)
 
     def configure_models(self) -> None:
         """The pair, and the frozen copy."""
@@ -71,30 +74,30 @@ class ContinualXStars(XStars):
         if not sensors:
             return  # refused by all tasks alike
         if unknown := [name for name in anchors if name not in sensors]:
-            raise ValueError(f"Anchors {unknown} are not among the sensors {sensors}; name those the weights know.")
+            raise ValueError(
+                f"Anchors {unknown} are not among the sensors {sensors}; name those the weights know."
+            )
         if not anchors or len(set(anchors)) == len(sensors):
             raise ValueError(
                 f"Of the sensors {sensors} the anchors are {list(anchors)}; at least one must be an anchor, "
                 "which the weights know, and at least one new."
             )
         if p["weights"] is None:
-            raise ValueError("Continual pretraining starts from existing weights; give them: weights=<file or name>.")
+            raise ValueError(
+                "Continual pretraining starts from existing weights; give them: weights=<file or name>."
+            )
         if p["alpha"] == 0:
-            raise ValueError("alpha is 0, so that anchors play no part; raise it, or use XStars with weights.")
+            raise ValueError(
+                "alpha is 0, so that anchors play no part; raise it, or use XStars with weights."
+            )
 
     def resolve(self, pretrained: Pretrained | None) -> dict[str, Sensor]:
         """The sensors; anchors with the statistics that the weights were trained with, if these tell."""
         sensors = super().resolve(pretrained)
         known = pretrained.sensors if pretrained else {}
         for name in self.hparams["anchors"]:
-            mine, theirs = sensors[name], known.get(name)
-            if theirs is None or theirs.bands != mine.bands or (mine.mean, mine.std) == (theirs.mean, theirs.std):
-                continue
-            rank_zero_warn(
-                f"Anchor {name!r}: the statistics of the weights (mean {theirs.mean}, std {theirs.std}) are used, "
-                f"for the model knows these, and not the declared ones (mean {mine.mean}, std {mine.std})."
-            )
-            sensors[name] = replace(mine, mean=theirs.mean, std=theirs.std)
+            if name in known and known[name].bands == sensors[name].bands:
+                sensors[name] = _as_known(name, sensors[name], known[name])
         return sensors
 
     @property
@@ -117,3 +120,18 @@ class ContinualXStars(XStars):
     def before(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Tokens (B, 1 + N, D) of the anchors as the model knew them, for whole windows."""
         return {name: self._encode(self.frozen, batch, name) for name in self.hparams["anchors"]}
+
+
+def _as_known(name: str, mine: Sensor, theirs: Sensor) -> Sensor:
+    """The anchor as the weights know it; ValueError if its pixels are scaled in another way."""
+    if mine.value_range != theirs.value_range:
+        raise ValueError(
+            f"Anchor {name!r} is declared with value_range {mine.value_range}, but the weights were trained "
+            f"with {theirs.value_range}; give the sensor that range, or the model sees other values."
+        )
+    if (mine.mean, mine.std) != (theirs.mean, theirs.std):
+        rank_zero_warn(
+            f"Anchor {name!r}: the statistics of the weights (mean {theirs.mean}, std {theirs.std}) are "
+            f"used, for the model knows these, and not the declared ones (mean {mine.mean}, std {mine.std})."
+        )
+    return replace(mine, mean=theirs.mean, std=theirs.std)

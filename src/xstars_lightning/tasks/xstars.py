@@ -49,7 +49,8 @@ class XStars(TeacherStudent):
         local_crops: Number of local crops; 0 for none.
         global_scale: Share of the window's area that a global crop covers, smallest and largest.
         local_scale: The same for local crops.
-        alpha: Weight of the alignment; 0 is DINO alone.
+        alpha: Weight of the alignment; 0 is DINO alone. More than 0.3 finds places a little better in the
+            other sensor, and tells classes within one sensor worse (docs/fidelity.md).
         alpha_warmup: Share of the steps over which alpha rises from 0.
         temperature: Temperature of the alignment.
         label_smoothing: Label smoothing of the alignment.
@@ -96,14 +97,14 @@ class XStars(TeacherStudent):
         local_crops: int = 6,
         global_scale: Pair = (0.4, 1.0),
         local_scale: Pair = (0.05, 0.4),
-        alpha: float = 1.0,
+        alpha: float = 0.3,
         alpha_warmup: float = 0.0,
         temperature: float = 0.1,
         label_smoothing: float = 0.0,
         align_target: Literal["student", "teacher"] = "student",
         align_class_token: bool = True,
         align_locals: bool = False,
-        image_negatives: bool = False,
+        image_negatives: bool = True,
         gather_negatives: bool = True,
         cross_sensor_dino: bool = False,
         prototypes: int | None = None,
@@ -181,9 +182,7 @@ class XStars(TeacherStudent):
         chosen = ", ".join(f"{name} {self.hparams[name]}" for name in names)
         rank_zero_info(f"With {self.hparams['windows'] or 'few'} windows per epoch: {chosen}.")
 
-    def on_before_batch_transfer(
-        self, batch: dict[str, Tensor], dataloader_idx: int
-    ) -> dict[str, Tensor]:
+    def on_before_batch_transfer(self, batch: dict[str, Tensor], dataloader_idx: int) -> dict[str, Tensor]:
         """Refuse a training batch in which nothing can be aligned, while it is on the CPU still."""
         if self.trainer.training:
             check_batch(batch, self.sensors, self.hparams["alpha"])

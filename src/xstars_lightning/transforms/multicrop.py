@@ -101,7 +101,9 @@ class MultiCrop(nn.Module):
             far,
             near,
             self._shares(_crop(valid, large, sizes[0], self.global_scale)),
-            self._shares(_crop(valid, small, sizes[1], self.local_scale) if self.local_crops else near[:, :1]),
+            self._shares(
+                _crop(valid, small, sizes[1], self.local_scale) if self.local_crops else near[:, :1]
+            ),
             valid.mean(dim=(1, 2, 3)) >= 0.5,
         )
 
