@@ -9,18 +9,16 @@ nothing is classified.
 """
 
 import argparse
-import logging
 import multiprocessing
 import os
 import time
-import warnings
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
-import torch
 from rich.progress import track
 
 from fidelity.budget import FULL, QUICK
-from fidelity.jobs import Job, Setting, list_jobs, run_job
+from fidelity.jobs import Job, Setting, list_jobs, run_job, start_worker
 from fidelity.page import write_study
 from fidelity.runs import load_runs
 
@@ -43,23 +41,11 @@ def main() -> None:
 def _run_all(jobs: list[Job], setting: Setting, workers: int) -> None:
     # Fresh processes: threads and random states of this one are not inherited.
     context = multiprocessing.get_context("spawn")
-    with context.Pool(workers, initializer=_quiet, initargs=(workers,)) as pool:
-        done = pool.imap_unordered(_run, [(job, setting) for job in jobs])
-        for job in track(done, "Runs of the study", len(jobs)):
-            print(job.title, flush=True)
-
-
-def _run(arguments: tuple[Job, Setting]) -> Job:
-    run_job(*arguments)
-    return arguments[0]
-
-
-def _quiet(workers: int) -> None:
-    """Share the cores between workers; hundreds of runs need no messages of their trainers."""
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers))
-    for name in ("lightning.pytorch", "lightning.pytorch.utilities.rank_zero"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.simplefilter("ignore")
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    with ProcessPoolExecutor(workers, context, start_worker, (threads,)) as pool:
+        waiting = [pool.submit(run_job, job, setting) for job in jobs]
+        for done in track(as_completed(waiting), "Runs of the study", len(waiting)):
+            print(done.result(), flush=True)
 
 
 def _options() -> argparse.Namespace:

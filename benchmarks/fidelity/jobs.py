@@ -1,10 +1,14 @@
 """The runs of the study, each of which can be done by itself."""
 
+import logging
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+import torch
 
 from fidelity.budget import Budget
 from fidelity.classification import Images, load_images
@@ -17,7 +21,7 @@ from xstars_lightning.datamodules import CrossSensorDataModule
 from xstars_lightning.models import save_encoder
 from xstars_lightning.tasks import XStars
 
-__all__ = ["Job", "Setting", "list_jobs", "run_job"]
+__all__ = ["Job", "Setting", "list_jobs", "run_job", "start_worker"]
 
 
 @dataclass(frozen=True)
@@ -72,11 +76,20 @@ def list_jobs(setting: Setting) -> list[Job]:
     return jobs
 
 
-def run_job(job: Job, setting: Setting) -> None:
-    """Train, judge and save."""
+def start_worker(threads: int) -> None:
+    """Prepare a process for jobs; hundreds of runs need no messages of their trainers."""
+    torch.set_num_threads(threads)
+    for name in ("lightning.pytorch", "lightning.pytorch.utilities.rank_zero"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.simplefilter("ignore")
+
+
+def run_job(job: Job, setting: Setting) -> str:
+    """Train, judge and save; returns the job's title."""
     data = _ground(job.ground, setting)
     for title, metrics in _results(job, setting, data):
         save_run(setting.folder, Run(data=job.section, row=title, seed=job.seed, metrics=metrics))
+    return job.title
 
 
 def _results(

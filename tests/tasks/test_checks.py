@@ -27,7 +27,7 @@ def test_options_out_of_their_domain_are_refused(options, words, make_task):
 
 
 @pytest.mark.parametrize(
-    "option", [{"image_negatives": True}, {"temperature": 0.2}, {"align_class_token": False}]
+    "option", [{"image_negatives": False}, {"temperature": 0.2}, {"align_class_token": False}]
 )
 def test_options_of_an_alignment_that_is_off_are_refused(option, make_task):
     with pytest.raises(ValueError, match=f"alpha is 0.*{next(iter(option))}.*leave it out, or raise alpha"):

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 from xstars_lightning.tasks.token_views import encode_views
 
 OPTIONS = {
-    "image_negatives": {"image_negatives": True},
+    "image_negatives": {"image_negatives": False},
     "class_token": {"align_class_token": False},
     "teacher": {"align_target": "teacher"},
     "locals": {"align_locals": True},

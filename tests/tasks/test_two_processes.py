@@ -33,7 +33,7 @@ def compute(folder, world, options):
     "options",
     [
         {},
-        {"image_negatives": True, "cross_sensor_dino": True, "align_locals": True},
+        {"image_negatives": False, "cross_sensor_dino": True, "align_locals": True},
         {"align_target": "teacher", "image_size": {"aerial": 64, "s2": 32}},
     ],
     ids=["default", "options", "native"],

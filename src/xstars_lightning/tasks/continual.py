@@ -54,8 +54,9 @@ class ContinualXStars(XStars):
         layer_decay: float = 0.75,
         **options: Any,
     ) -> None:
-        keep = {"freeze_trunk": freeze_trunk, "layer_decay": layer_decay}
-        super().__init__(weights=weights, alpha=alpha, **keep, **options)
+        super().__init__(
+            weights=weights, alpha=alpha, freeze_trunk=freeze_trunk, layer_decay=layer_decay, **options
+        )
 
     def configure_models(self) -> None:
         """The pair, and the frozen copy."""
