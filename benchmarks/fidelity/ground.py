@@ -1,15 +1,15 @@
 """The ground that the study trains and tests on, with the same names of sensors everywhere."""
 
 import warnings
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fidelity.budget import Budget
 from xstars_lightning.datamodules import CrossSensorDataModule, SimulatedDataModule
 from xstars_lightning.datamodules.preflight import measure
-from xstars_lightning.sensors import Sensor, get_sensor
+from xstars_lightning.sensors import Sensor
 
-__all__ = ["GROUNDS", "open_ground"]
+__all__ = ["GROUNDS", "Ground", "open_ground"]
 
 #: Name of the ground -> what its sensors are.
 GROUNDS: dict[str, dict[str, str]] = {
@@ -25,40 +25,49 @@ _HELD_OUT = "hires/ngi_rgb_byte_4.tif"
 _MEASURED = 64  # windows from which statistics are taken
 
 
-def open_ground(name: str, imagery: Path | None, budget: Budget) -> CrossSensorDataModule:
-    """A datamodule that is set up, with the statistics of its training windows.
+@dataclass(frozen=True)
+class Ground:
+    """Windows, and the sensors with the statistics of the training ones.
+
+    Args:
+        data: A datamodule that is set up.
+        sensors: What encoders are given.
+    """
+
+    data: CrossSensorDataModule
+    sensors: dict[str, Sensor]
+
+
+def open_ground(name: str, imagery: Path | None, budget: Budget) -> Ground:
+    """Open one of ``GROUNDS``.
 
     Args:
         name: A key of ``GROUNDS``.
         imagery: Folder of the real imagery.
         budget: Windows per step and steps; one epoch is a run.
     """
-    sensors = {key: get_sensor(value) for key, value in GROUNDS[name].items()}
-    datamodule = _datamodule(name, sensors, imagery, budget)
-    datamodule.prepare_data()
+    data = _datamodule(name, imagery, budget)
+    data.prepare_data()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the catalogue's statistics, which are replaced just below
-        datamodule.setup("fit")
-    assert datamodule.train_sampler is not None
-    windows = zip(range(_MEASURED), datamodule.train_sampler.since(0), strict=False)
-    samples = [datamodule.train_dataset[window] for _, window in windows]
-    for key, sensor in sensors.items():
+        data.setup("fit")
+    assert data.train_sampler is not None
+    windows = zip(range(_MEASURED), data.train_sampler.since(0), strict=False)
+    samples = [data.train_dataset[window] for _, window in windows]
+    sensors = {}
+    for key, sensor in data.sensors.items():
         found = measure(samples, key)
-        # Pixels are read as before; only the encoders use the statistics.
-        datamodule.sensors[key] = replace(
-            sensor, mean=tuple(found.mean.tolist()), std=tuple(found.std.tolist())
-        )
-    return datamodule
+        sensors[key] = replace(sensor, mean=tuple(found.mean.tolist()), std=tuple(found.std.tolist()))
+    return Ground(data, sensors)
 
 
-def _datamodule(
-    name: str, sensors: dict[str, Sensor], imagery: Path | None, budget: Budget
-) -> CrossSensorDataModule:
+def _datamodule(name: str, imagery: Path | None, budget: Budget) -> CrossSensorDataModule:
+    sensors: dict[str, Sensor | str] = dict(GROUNDS[name])
     size = {"batch_size": budget.batch, "windows_per_epoch": budget.batch * budget.steps}
     if name == "simulated":
-        return SimulatedDataModule(sensors=dict(sensors), **size)
+        return SimulatedDataModule(sensors=sensors, **size)
     if imagery is None:
         raise ValueError("The real ground needs the folder of the imagery; set XSTARS_DATA.")
     folder = imagery / "cross_sensor"
-    paths = {key: str(folder / path) for key, path in _REAL.items()}
-    return CrossSensorDataModule(paths, dict(sensors), val_area=str(folder / _HELD_OUT), **size)
+    paths: dict[str, str | list[str]] = {key: str(folder / path) for key, path in _REAL.items()}
+    return CrossSensorDataModule(paths, sensors, val_area=str(folder / _HELD_OUT), **size)

@@ -1,7 +1,6 @@
 """The runs of the study, each of which can be done by itself."""
 
 import logging
-import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,14 +11,12 @@ import torch
 
 from fidelity.budget import Budget
 from fidelity.classification import Images, load_images
-from fidelity.ground import GROUNDS, open_ground
+from fidelity.ground import GROUNDS, Ground, open_ground
 from fidelity.judge import judge, retention
 from fidelity.pretrain import pretrain
-from fidelity.rows import CONTINUAL, NATIVE_AT_ONE_SIZE, OPTIONS, SOURCE, Row, methods
+from fidelity.rows import CONTINUAL, NATIVE, NATIVE_AT_ONE_SIZE, OPTIONS, SOURCE, Row, methods
 from fidelity.runs import Run, done, run_key, save_run
-from xstars_lightning.datamodules import CrossSensorDataModule
 from xstars_lightning.models import save_encoder
-from xstars_lightning.tasks import XStars
 
 __all__ = ["Job", "Setting", "list_jobs", "run_job", "start_worker"]
 
@@ -61,8 +58,12 @@ class Job:
 
     def done(self, setting: Setting) -> bool:
         """Whether all its runs were saved."""
-        titles = [self.row.title, *(row.title for row in CONTINUAL if self.row == SOURCE)]
-        return all(done(setting.folder, run_key(self.section, title, self.seed)) for title in titles)
+        rows = [self.row]
+        if self.row == SOURCE:
+            rows += CONTINUAL
+        if self.row.title == NATIVE.title:
+            rows.append(NATIVE_AT_ONE_SIZE)
+        return all(done(setting.folder, run_key(self.section, row.title, self.seed)) for row in rows)
 
 
 def list_jobs(setting: Setting) -> list[Job]:
@@ -86,33 +87,25 @@ def start_worker(threads: int) -> None:
 
 def run_job(job: Job, setting: Setting) -> str:
     """Train, judge and save; returns the job's title."""
-    data = _ground(job.ground, setting)
-    for title, metrics in _results(job, setting, data):
+    for title, metrics in _results(job, setting, _ground(job.ground, setting)):
         save_run(setting.folder, Run(data=job.section, row=title, seed=job.seed, metrics=metrics))
     return job.title
 
 
-def _results(
-    job: Job, setting: Setting, data: CrossSensorDataModule
-) -> Iterator[tuple[str, dict[str, float]]]:
-    start = time.time()
-    task, metrics = pretrain(job.row, data, job.seed, setting.budget)
-    metrics["seconds"] = time.time() - start
-    yield job.row.title, metrics | _judge(task, setting, data)
-    if len(set(task.image_sizes.values())) > 1:
-        yield NATIVE_AT_ONE_SIZE, metrics | judge(task.teacher, _sizes(setting), data, _images(setting))
+def _results(job: Job, setting: Setting, ground: Ground) -> Iterator[tuple[str, dict[str, float]]]:
+    task, metrics = pretrain(job.row, ground, job.seed, setting.budget)
+    sizes = _sizes(setting)
+    yield job.row.title, metrics | judge(task.teacher, sizes | task.image_sizes, ground, _images(setting))
+    if job.row.title == NATIVE.title:
+        yield NATIVE_AT_ONE_SIZE.title, judge(task.teacher, sizes, ground, _images(setting))
     if job.row != SOURCE:
         return
     path = setting.folder / "weights" / f"{job.ground}-{job.seed}.safetensors"
     save_encoder(task.teacher, path)
     for row in CONTINUAL:
-        adapted, metrics = pretrain(row, data, job.seed, setting.budget, str(path))
-        metrics["retention"] = retention(task.teacher, adapted.teacher, _sizes(setting), data)
-        yield row.title, metrics | _judge(adapted, setting, data)
-
-
-def _judge(task: XStars, setting: Setting, data: CrossSensorDataModule) -> dict[str, float]:
-    return judge(task.teacher, _sizes(setting) | task.image_sizes, data, _images(setting))
+        adapted, metrics = pretrain(row, ground, job.seed, setting.budget, str(path))
+        metrics["retention"] = retention(task.teacher, adapted.teacher, sizes, ground)
+        yield row.title, metrics | judge(adapted.teacher, sizes, ground, _images(setting))
 
 
 def _sizes(setting: Setting) -> dict[str, int]:
@@ -120,7 +113,7 @@ def _sizes(setting: Setting) -> dict[str, int]:
 
 
 @cache  # within a worker
-def _ground(name: str, setting: Setting) -> CrossSensorDataModule:
+def _ground(name: str, setting: Setting) -> Ground:
     return open_ground(name, setting.imagery, setting.budget)
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from torchgeo.datasets import stack_samples
 
 from fidelity.classification import Images, classify
+from fidelity.ground import Ground
 from fidelity.land_cover import land_cover, place_labels, read_cover
 from xstars_lightning.datamodules import CrossSensorDataModule, SimulatedDataModule
 from xstars_lightning.evaluation import effective_rank, neighbour_overlap, recall_at_1
@@ -28,7 +29,7 @@ Tokens = dict[str, Tensor]
 def judge(
     encoder: CrossSensorEncoder,
     sizes: Mapping[str, int],
-    data: CrossSensorDataModule,
+    ground: Ground,
     images: Mapping[str, Images],
 ) -> dict[str, float]:
     """All figures of one encoder.
@@ -36,21 +37,26 @@ def judge(
     Args:
         encoder: The encoder; sensors that it lacks are added, with the patch embedding of equal bands.
         sizes: Side in pixels to which windows are resized, by sensor.
-        data: The ground, set up.
+        ground: The ground.
         images: Classification datasets, by the sensor they are taken for.
     """
-    encoder = copy.deepcopy(encoder).eval()
-    for name, sensor in data.sensors.items():
-        if name not in encoder.sensors:
-            encoder.add_sensor(name, sensor)
-    held_out, bounds = encode_windows(encoder, sizes, data)
+    encoder = _for_all_sensors(encoder, ground)
+    held_out, bounds = encode_windows(encoder, sizes, ground.data)
     metrics = _retrieval(held_out)
     metrics["rank"] = sum(float(effective_rank(x[:, 0])) for x in held_out.values()) / len(held_out)
     for sensor, dataset in images.items():
         metrics |= classify(encoder, sensor, dataset)
-    if isinstance(data, SimulatedDataModule):
-        metrics |= _land_cover(encoder, sizes, data, held_out, bounds)
+    if isinstance(ground.data, SimulatedDataModule):
+        metrics |= _land_cover(encoder, sizes, ground.data, held_out, bounds)
     return metrics
+
+
+def _for_all_sensors(encoder: CrossSensorEncoder, ground: Ground) -> CrossSensorEncoder:
+    encoder = copy.deepcopy(encoder).eval()
+    for name, sensor in ground.sensors.items():
+        if name not in encoder.sensors:
+            encoder.add_sensor(name, sensor)
+    return encoder
 
 
 @torch.inference_mode()
@@ -114,17 +120,9 @@ def _land_cover(
 
 
 def retention(
-    before: CrossSensorEncoder,
-    after: CrossSensorEncoder,
-    sizes: Mapping[str, int],
-    data: CrossSensorDataModule,
+    before: CrossSensorEncoder, after: CrossSensorEncoder, sizes: Mapping[str, int], ground: Ground
 ) -> float:
     """Share of the 10 nearest neighbours of Sentinel-2 places that are the same before and after."""
-    both = []
-    for encoder in (before, after):
-        encoder = copy.deepcopy(encoder).eval()
-        for name, sensor in data.sensors.items():
-            if name not in encoder.sensors:
-                encoder.add_sensor(name, sensor)
-        both.append(_places(encode_windows(encoder, sizes, data)[0]["sentinel2"], _SIDE).flatten(0, 1))
-    return float(neighbour_overlap(*both, k=10))
+    both = [encode_windows(_for_all_sensors(x, ground), sizes, ground.data)[0] for x in (before, after)]
+    a, b = (_places(tokens["sentinel2"], _SIDE).flatten(0, 1) for tokens in both)
+    return float(neighbour_overlap(a, b, k=10))

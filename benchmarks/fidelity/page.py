@@ -52,11 +52,11 @@ def write_study(runs: Sequence[Run], path: Path, budget: Budget, workers: int, m
         minutes: Time that the study took; None if it had been done before.
     """
     titles = [row.title for row in methods(budget)]
-    rows = [*titles, NATIVE_AT_ONE_SIZE, *(row.title for row in (*OPTIONS, SOURCE, *CONTINUAL))]
+    rows = [*titles, *(row.title for row in (NATIVE_AT_ONE_SIZE, *OPTIONS, SOURCE, *CONTINUAL))]
+    circumstances = _circumstances(runs, budget, workers, minutes)
     runs = [*runs, *_reference(runs)]
     reading = Path(__file__).with_name("README.md").read_text()
-    preamble = f"{reading}\n\n{_circumstances(runs, budget, workers, minutes)}"
-    write_page(runs, path, preamble, _COLUMNS, rows, _MAIN)
+    write_page(runs, path, f"{reading}\n\n{circumstances}", _COLUMNS, rows, _MAIN)
 
 
 def _reference(runs: Sequence[Run]) -> list[Run]:
@@ -71,7 +71,7 @@ def _reference(runs: Sequence[Run]) -> list[Run]:
 
 def _circumstances(runs: Sequence[Run], budget: Budget, workers: int, minutes: float | None) -> str:
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{os.cpu_count()} CPU cores"
-    spent = sum(run["metrics"].get("seconds", 0.0) for run in runs if run["data"] != _OPTIONS) / 60
+    spent = sum(run["metrics"].get("seconds", 0.0) for run in runs) / 60
     took = "" if minutes is None else f"; the command took {minutes:.0f} minutes"
     return (
         f"{budget.backbone}, {budget.steps} steps of {budget.batch} windows, {budget.image_size} px, "

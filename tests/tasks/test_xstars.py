@@ -82,6 +82,7 @@ def test_loss_is_dino_plus_alpha_times_alignment(make_task, make_trainer, loader
         metrics = trainer.callback_metrics
         expected = metrics["train_dino"] + alpha * metrics["train_align"]
         torch.testing.assert_close(metrics["train_loss"], expected)
+        assert (metrics["train_align"] > 0) == (alpha > 0)
 
 
 def test_biases_and_norms_do_not_decay_and_the_last_layer_is_frozen_at_first(make_task, make_trainer, loader):

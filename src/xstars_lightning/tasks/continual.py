@@ -63,7 +63,7 @@ class ContinualXStars(XStars):
         self._check_anchors()
         super().configure_models()
         self.frozen: CrossSensorEncoder = copy.deepcopy(self.model)
-        self.frozen.requires_grad_(False)
+        self.frozen.eval().requires_grad_(False)
         shared = {"-".join(self.sensors[name].bands) for name in self.learned}
         for key, stem in self.model.patch_embed.items():
             # Else processes would wait for gradients that never come.

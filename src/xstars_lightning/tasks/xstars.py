@@ -169,6 +169,13 @@ class XStars(TeacherStudent):
         )
         head = AlignmentHead(self.model.embed_dim, p["head_dim"])
         self.alignment = Alignment(head, msad, p["align_class_token"])
+        # Else processes would wait for gradients that never come.
+        self.alignment.requires_grad_(self.aligned)
+
+    @property
+    def aligned(self) -> bool:
+        """Whether there is something to align."""
+        return self.hparams["alpha"] > 0 and len(self.sensors) > 1
 
     @property
     def learned(self) -> tuple[str, ...]:
@@ -202,7 +209,7 @@ class XStars(TeacherStudent):
         with torch.no_grad():
             teacher = encode_views(self.teacher, views, "globals", self.learned)
         sensors = dict(zip(self.learned, self._dino(student, teacher), strict=True))
-        pairs = self._align(student, teacher, views)
+        pairs = self._align(student, teacher, views) if self.aligned else {}
         dino = torch.stack(list(sensors.values())).mean()
         align = torch.stack(list(pairs.values())).mean() if pairs else dino.new_zeros(())
         alpha = self.hparams["alpha"] * self.schedules.ramp(self.global_step, self.hparams["alpha_warmup"])
