@@ -1,11 +1,15 @@
 """Fixtures for tests of more than one folder."""
 
 import os
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
+import torch
 from affine import Affine
 from PIL import Image
 
@@ -64,3 +68,23 @@ def two_sensors(write_raster):
     low = generator.integers(1, 255, (3, 320, 320), dtype=np.uint8)
     write_raster("high/a.tif", high, (600_000, 5_000_000), res=4.0, nodata=0)
     return write_raster("low/a.tif", low, (599_900, 5_000_100)).parents[1]
+
+
+@pytest.fixture
+def processes(tmp_path):
+    """Runs a script as two processes, script RANK PORT FILE ARGUMENTS, and returns what they saved."""
+
+    def run(script, *arguments):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        files = [tmp_path / f"{rank}.pt" for rank in range(2)]
+        commands = [
+            [sys.executable, *map(str, (script, rank, port, file, *arguments))]
+            for rank, file in enumerate(files)
+        ]
+        started = [subprocess.Popen(command) for command in commands]
+        assert [process.wait(timeout=180) for process in started] == [0, 0]
+        return [torch.load(file) for file in files]
+
+    return run

@@ -37,7 +37,7 @@ def main() -> None:
     start = time.time()
     if jobs:
         _run_all(jobs, setting, options.workers)
-    minutes = (time.time() - start) / 60 if jobs else None
+    minutes = (time.time() - start) / 60 if len(jobs) == len(list_jobs(setting)) else None
     write_study(load_runs(setting.folder), options.page, budget, options.workers, minutes)
     print(f"Written: {options.page}")
 

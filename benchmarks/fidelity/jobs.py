@@ -67,13 +67,12 @@ class Job:
 
 
 def list_jobs(setting: Setting) -> list[Job]:
-    """All jobs, the main question first; options on one ground only, the real one if it is there."""
+    """All jobs, the main question first; the others on one ground, the real one if it is there."""
     grounds = list(GROUNDS) if setting.imagery else ["simulated"]
     jobs = []
     for seed in range(setting.budget.seeds):
         jobs += [Job(ground, row, seed) for row in methods(setting.budget) for ground in grounds]
-        jobs += [Job(ground, SOURCE, seed) for ground in grounds]
-        jobs += [Job(grounds[-1], row, seed) for row in OPTIONS]
+        jobs += [Job(grounds[-1], row, seed) for row in (SOURCE, *OPTIONS)]
     return jobs
 
 

@@ -49,7 +49,7 @@ def write_study(runs: Sequence[Run], path: Path, budget: Budget, workers: int, m
         path: The Markdown file.
         budget: What each run cost.
         workers: Runs at the same time.
-        minutes: Time that the study took; None if it had been done before.
+        minutes: Time that the study took; None if a part of it had been done before.
     """
     titles = [row.title for row in methods(budget)]
     rows = [*titles, *(row.title for row in (NATIVE_AT_ONE_SIZE, *OPTIONS, SOURCE, *CONTINUAL))]

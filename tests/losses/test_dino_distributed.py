@@ -12,8 +12,8 @@ PROCESS = Path(__file__).with_name("dino_process.py")
 
 
 @pytest.mark.parametrize("options", [(), ("cross_sensor",)])
-def test_mean_over_processes_is_the_loss_of_the_joint_batch(options, two_processes):
-    results = two_processes(PROCESS, *options)
+def test_mean_over_processes_is_the_loss_of_the_joint_batch(options, processes):
+    results = processes(PROCESS, *options)
     script = runpy.run_path(str(PROCESS))
     student, teacher, present = script["joint_batch"]()
     student.requires_grad_()

@@ -12,8 +12,8 @@ PROCESS = Path(__file__).with_name("msad_process.py")
 
 
 @pytest.mark.parametrize("options", [(), ("soft_targets",), ("image_negatives",)])
-def test_mean_over_processes_is_the_loss_of_the_joint_batch(options, two_processes):
-    results = two_processes(PROCESS, *options)
+def test_mean_over_processes_is_the_loss_of_the_joint_batch(options, processes):
+    results = processes(PROCESS, *options)
     a, b, valid = runpy.run_path(str(PROCESS))["joint_batch"]()
     a.requires_grad_()
     expected = MSADLoss(**dict.fromkeys(options, True))(a, b, valid, views=2)

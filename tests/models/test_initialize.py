@@ -227,3 +227,14 @@ def test_an_encoder_of_ours_gives_all_its_stems(tmp_path):
     for name, sensor in sensors.items():
         window = torch.rand(1, len(sensor.bands), 32, 32)
         assert torch.equal(first(window, name), second(window, name))
+
+
+def test_the_report_tells_which_patch_embeddings_the_weights_knew(ours):
+    radar = Sensor("radar", ("vv",), 10, (-30, 0), (0.5,), (0.2,), ("vv", "vv", "vv"))
+    sensors = {"rgb": plain(*RGB), "radar": radar, "rgbn": plain(*RGBN)}
+    trunk = ours.trunk.state_dict()
+    stem = ours.patch_embed["red-green-blue"].proj
+    weights = Pretrained("here", trunk, {RGB: (stem.weight, stem.bias)}, {})
+    report = initialize(encoder(sensors), weights)
+    assert report.known == ("red-green-blue",)
+    assert report.related == ("red-green-blue", "red-green-blue-nir")

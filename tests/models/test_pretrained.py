@@ -4,6 +4,7 @@ import argparse
 import os
 from pathlib import PurePosixPath
 
+import numpy as np
 import pytest
 import timm
 import torch
@@ -32,7 +33,7 @@ HEAD = {"head.mlp.0.weight": torch.zeros(2, 4), "head.last_layer.weight_g": torc
 DINO = {
     "student": prefixed("module.", prefixed("backbone.", vit(0.0)) | HEAD),
     "teacher": prefixed("backbone.", vit()) | HEAD,
-    "optimizer": {"state": {0: {"step": torch.zeros(())}}, "param_groups": [{"lr": 0.1}]},
+    "optimizer": {"state": {0: {"step": torch.zeros(())}}, "param_groups": [{"lr": np.float64(0.1)}]},
     "epoch": 400,
     "args": argparse.Namespace(arch="vit_tiny", sensors=["Sentinel", "Landsat"], mean=(0.1, 0.2, 0.3)),
     "dino_loss": {"center": torch.zeros(1, 2)},
@@ -255,3 +256,13 @@ def test_without_internet_the_way_out_is_told(monkeypatch):
         OSError, match=r"vit_tiny_patch16_224 could not be downloaded.*the file\. reset by peer"
     ):
         read_weights("vit_tiny_patch16_224")
+
+
+def test_a_hybrid_model_is_refused(tmp_path):
+    """Its patch embedding projects the features of a convolutional network, which would be lost."""
+    state = dict(vit()) | {"patch_embed.backbone.stem.conv.weight": torch.zeros(1)}
+    torch.save(state, tmp_path / "hybrid.pth")
+    with pytest.raises(
+        ValueError, match=r"embeds patches by more than one convolution \(patch_embed.backbone"
+    ):
+        read_weights(str(tmp_path / "hybrid.pth"))

@@ -1,6 +1,7 @@
-"""One of several training processes: python joint_process.py RANK PORT FILE WORLD OPTIONS.
+"""One of two training processes: python joint_process.py RANK PORT FILE OPTIONS.
 
-Saves the loss of its share of a batch, the gradient as DDP synchronises it, and DINO's centres.
+Saves, for each of several options, the loss of its share of a batch, the gradient as DDP synchronises it, and
+DINO's centres.
 """
 
 import json
@@ -58,19 +59,14 @@ def share(views, rank, world):
     }
 
 
-def main(rank, port, file, world, options):
-    torch.set_num_threads(1)
-    if world > 1:
-        torch.distributed.init_process_group(
-            "gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=world
-        )
+def compute(options, rank=0, world=1):
+    """Loss of a share of the batch, its gradient and DINO's centres afterwards."""
     torch.manual_seed(0)
+    small = {"image_size": 32, "local_size": 16, "local_crops": 2, "prototypes": 64, "head_dim": 32}
     task = Task(
         sensors={"aerial": "aerial_rgb", "s2": "sentinel2_l2a"},
         backbone="vit_tiny_patch16_224",
-        **(
-            {"image_size": 32, "local_size": 16, "local_crops": 2, "prototypes": 64, "head_dim": 32} | options
-        ),
+        **(small | options),
         drop_path_rate=0.0,
     )
     views = share(task.views(batch()), rank, world)
@@ -78,11 +74,16 @@ def main(rank, port, file, world, options):
     loss = module(views)
     loss.backward()
     gradients = {name: p.grad for name, p in task.named_parameters() if p.requires_grad}
-    torch.save({"loss": loss.detach(), "gradients": gradients, "center": task.dino.center}, file)
-    if world > 1:
-        torch.distributed.destroy_process_group()
+    return {"loss": loss.detach(), "gradients": gradients, "center": task.dino.center}
+
+
+def main(rank, port, file, options):
+    torch.set_num_threads(1)
+    rank = int(rank)
+    torch.distributed.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
+    torch.save({name: compute(each, rank, 2) for name, each in json.loads(options).items()}, file)
+    torch.distributed.destroy_process_group()
 
 
 if __name__ == "__main__":
-    rank, port, file, world, options = sys.argv[1:]
-    main(int(rank), int(port), file, int(world), json.loads(options))
+    main(*sys.argv[1:])

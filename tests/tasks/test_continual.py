@@ -2,6 +2,7 @@
 
 import lightning.pytorch as pl
 import pytest
+import timm
 import torch
 from torch.utils.data import DataLoader
 
@@ -40,18 +41,19 @@ def test_all_three_start_from_the_weights(make, weights):
         key = "-".join(known.sensors["s2"].bands)
         assert torch.equal(encoder.patch_embed[key].proj.weight, known.patch_embed[key].proj.weight)
     image = torch.rand(2, 12, 32, 32)
-    task.train()
     torch.testing.assert_close(task.frozen(image, "s2"), known.eval()(image, "s2"))
 
 
 def test_the_frozen_copy_never_moves_and_has_no_stochastic_depth(make, make_trainer, loader):
+    class Look(pl.Callback):
+        def on_train_batch_end(self, trainer, task, *_):
+            assert task.model.training
+            assert not any(module.training for module in task.frozen.modules())
+
     task = make()
     before = {name: value.clone() for name, value in task.frozen.state_dict().items()}
-    make_trainer(max_epochs=2).fit(task, loader)
+    make_trainer(callbacks=[Look()], max_epochs=2).fit(task, loader, loader)
     assert all(torch.equal(before[name], value) for name, value in task.frozen.state_dict().items())
-    task.train()
-    assert task.model.training
-    assert not any(module.training for module in task.frozen.modules())
     assert not any(p.requires_grad for p in task.frozen.parameters())
 
 
@@ -166,6 +168,28 @@ def test_its_checkpoint_gives_the_teacher_back(make, make_trainer, loader, tmp_p
 def test_what_cannot_work_is_refused(options, words, make):
     with pytest.raises(ValueError, match=words):
         make(**options)
+
+
+def test_an_anchor_whose_bands_the_weights_do_not_know_is_refused(make):
+    with pytest.raises(ValueError, match="does not know the bands of the anchor 'aerial'"):
+        make(anchors=["aerial"], band_rule="new")
+    with pytest.warns(UserWarning, match="'aerial': the weights have other bands"):
+        make(anchors=["aerial"])
+
+
+def test_weights_that_do_not_tell_the_statistics_of_the_anchor_are_pointed_out(tmp_path, make):
+    state = timm.create_model("vit_tiny_patch16_224", num_classes=0).state_dict()
+    torch.save(state, tmp_path / "foreign.pth")
+    with pytest.warns(UserWarning, match="does not tell its statistics; those declared are used"):
+        make(sensors={"s2": "sentinel2_rgb", "aerial": "aerial_rgb"}, weights=str(tmp_path / "foreign.pth"))
+
+
+def test_other_anchors_cannot_be_resumed(make, make_trainer, loader, tmp_path):
+    trainer = make_trainer()
+    trainer.fit(make(), loader)
+    trainer.save_checkpoint(tmp_path / "run.ckpt")
+    with pytest.raises(ValueError, match=r"anchors \['s2'\], this one has \['aerial'\]"):
+        make_trainer().fit(make(anchors=["aerial"]), loader, ckpt_path=tmp_path / "run.ckpt")
 
 
 def test_an_anchor_that_is_scaled_in_another_way_is_refused(make):

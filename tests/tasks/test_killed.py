@@ -5,7 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 import torch
 
 SCRIPT = Path(__file__).with_name("killed_process.py")
@@ -24,19 +23,15 @@ def losses(folder):
     return dict(line.split() for line in (folder / "losses.txt").read_text().splitlines())
 
 
-@pytest.fixture
-def data(two_sensors):
-    return two_sensors
-
-
-def test_killed_in_mid_epoch_and_between_steps_of_a_checkpoint(data, tmp_path):
-    run(data, tmp_path / "whole")
-    for kill_at in (7, 9):  # in mid-epoch, a step after a checkpoint; after the second epoch
-        folder = tmp_path / f"killed_{kill_at}"
-        run(data, folder, kill_at)
-        assert len(losses(folder)) == kill_at
-        run(data, folder)
-        assert losses(folder) == losses(tmp_path / "whole")
-        assert len(losses(folder)) == STEPS
-        whole, resumed = (torch.load(path / "weights.pt") for path in (tmp_path / "whole", folder))
-        assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+def test_killed_twice(two_sensors, tmp_path):
+    """In mid-epoch, a step after the last checkpoint; and again in the next epoch."""
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    run(two_sensors, whole)
+    for kill_at in (7, 9):
+        run(two_sensors, killed, kill_at)
+        assert len(losses(killed)) == kill_at
+    run(two_sensors, killed)
+    assert losses(killed) == losses(whole)
+    assert len(losses(killed)) == STEPS
+    left, resumed = (torch.load(folder / "weights.pt") for folder in (whole, killed))
+    assert all(torch.equal(left[name], resumed[name]) for name in left)

@@ -86,13 +86,22 @@ def test_sizes_must_fit_the_patches():
         MultiCrop(SENSORS, sizes(48), sizes(20))
 
 
-def test_a_sensor_that_saw_less_than_half_is_absent():
+def test_a_sensor_that_missed_more_than_a_tenth_is_absent():
     windows = batch(3)
     windows["valid_s2"][0] = False
-    windows["valid_s2"][1, ..., :20] = False
+    windows["valid_s2"][1, ..., :5] = False  # a sixth
     views = MultiCrop(SENSORS, sizes(32), sizes(16), 1)(windows)
     assert views["s2"].present.tolist() == [False, False, True]
     assert views["aerial"].present.all()
+
+
+def test_what_stands_where_nothing_was_seen_is_not_looked_at():
+    windows = batch(2)
+    windows["valid_s2"][..., :8] = False
+    windows["image_s2"][..., :8] = float("nan")
+    views = MultiCrop(SENSORS, sizes(32), sizes(16), 1)(windows)
+    assert views["s2"].globals.isfinite().all()
+    assert views["s2"].locals.isfinite().all()
 
 
 def ground(side):

@@ -45,7 +45,7 @@ class CrossSensorRetrieval(TokenCallback):
         if len(tokens) > 1 and not recalls:
             raise ValueError(
                 "No place of the validation windows is valid in two sensors, so nothing can be retrieved. "
-                "Raise min_valid, or check the nodata values of the sensors."
+                "Raise min_sensors or min_valid, or check the nodata values of the sensors."
             )
         if recalls:
             metrics["val_retrieval"] = sum(recalls) / len(recalls)

@@ -29,7 +29,7 @@ class MSADLoss(nn.Module):
 
     Args:
         temperature: Divides the similarities; positive.
-        label_smoothing: Share of the target that is spread over all valid windows, in [0, 1).
+        label_smoothing: Share of the target that is spread over all valid keys, in [0, 1).
         normalize: Bring embeddings to unit length, so that similarities are cosines.
         detach_targets: Let no gradient flow through soft targets.
         soft_targets: Take as target the softmax of the mean within-sensor similarities (windows
@@ -151,8 +151,9 @@ class MSADLoss(nn.Module):
             target = target.detach() if self.detach_targets else target
         else:
             windows, gathered = a.shape[1], keys_a.shape[1] > a.shape[1]
-            identity = dist.eye_rank(windows) if gathered else torch.eye(windows)
-            target = identity.to(a).expand(len(a), -1, -1)
+            start = dist.rank() * windows if gathered else 0
+            identity = torch.eye(keys_a.shape[1], device=a.device)[start : start + windows]
+            target = identity.expand(len(a), -1, -1)
         return target, target
 
     def _cross_entropy(self, logits: Tensor, target: Tensor, keys: Tensor) -> Tensor:

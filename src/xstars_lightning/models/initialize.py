@@ -29,6 +29,8 @@ class LoadReport:
         stems: How every patch embedding of the encoder came to its weights, by its name.
         ignored: Names of the tensors that were not used.
         position: How the position embedding came to its weights.
+        known: Names of the patch embeddings whose bands the weights have.
+        related: Names of those of which the weights have at least one band.
     """
 
     source: str
@@ -37,6 +39,8 @@ class LoadReport:
     stems: dict[str, str]
     ignored: tuple[str, ...]
     position: str = "copied"
+    known: tuple[str, ...] = ()
+    related: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """One line, for a log."""
@@ -94,6 +98,8 @@ def initialize(
         stems={key: how for key, (_, how) in stems.items()},
         ignored=(*weights.ignored, *(name for name in weights.trunk if name not in trunk)),
         position=position,
+        known=tuple(key for key in stems if tuple(key.split("-")) in weights.stems),
+        related=tuple(key for key in stems if any({*key.split("-")} & {*bands} for bands in weights.stems)),
     )
 
 

@@ -105,6 +105,11 @@ def _foreign(
     if weight is not None and weight.ndim == 4:
         bands = name_bands(weight.shape[1], numbers, mission)
         stems[bands] = weight, weight.new_zeros(len(weight)) if bias is None else bias
+    if rest := [name for name in named if name.startswith("patch_embed.") and name not in _STEM]:
+        raise ValueError(
+            f"{source} embeds patches by more than one convolution ({', '.join(rest[:3])}, ...), as "
+            "hybrid models do; take weights of a plain vision transformer."
+        )
     trunk = {name: x for name, x in named.items() if not name.startswith(_NO_TRUNK)}
     ignored = [name for name in named if name not in trunk]
     ignored += [name for name in state if not name.startswith(prefix)]
@@ -112,7 +117,7 @@ def _foreign(
 
 
 _STEM = ("patch_embed.proj.weight", "patch_embed.proj.bias")
-_NO_TRUNK = ("patch_embed.", "head.", "decoder_", "mask_token")
+_NO_TRUNK = ("head.", "decoder_", "mask_token")
 
 
 def _find_prefix(source: str, names: Iterable[str]) -> str:

@@ -74,7 +74,7 @@ class Alignment(nn.Module):
         windows = len(x.present)
         if self.class_token:
             tokens = torch.cat([x.tokens[:, :1], tokens], dim=1)
-            present = x.present.repeat(len(tokens) // windows)
+            present = x.present.repeat(len(tokens) // windows) & (x.valid.mean(dim=1) >= self.min_valid)
             valid = torch.cat([present[:, None], valid], dim=1)
         return _side_by_side(self.head(tokens), windows), _side_by_side(valid, windows)
 

@@ -2,12 +2,10 @@
 
 import inspect
 from collections.abc import Iterable, Mapping
+from itertools import combinations
 from typing import Any
 
-import torch
-from torch import Tensor
-
-__all__ = ["check_batch", "check_description", "check_options", "sizes_by_sensor"]
+__all__ = ["check_batch", "check_description", "check_options", "check_run", "sizes_by_sensor"]
 
 _SHARES = (
     *("warmup", "temperature_warmup", "alpha_warmup", "freeze_last_layer", "freeze_trunk"),
@@ -38,6 +36,14 @@ def check_options(task: type, options: Mapping[str, Any]) -> None:
         values = options[name] if isinstance(options[name], Iterable) else (options[name],)
         if not all(0 <= value <= 1 for value in values):
             raise ValueError(f"{name} must lie in [0, 1], got {options[name]}.")
+    for name in ("global_scale", "local_scale"):
+        low, high = options[name]
+        if not 0 < low <= high:
+            raise ValueError(f"{name} must rise from more than 0, got {options[name]}.")
+    if min(options["teacher_temperature"]) <= 0:
+        raise ValueError(f"teacher_temperature must be positive, got {options['teacher_temperature']}.")
+    if options["freeze_trunk"] and options["weights"] is None:
+        raise ValueError("freeze_trunk would freeze a random trunk; give weights, or leave it 0.")
     for name, low in _LEAST.items():
         if options[name] < low:
             raise ValueError(f"{name} must be at least {low}, got {options[name]}.")
@@ -76,36 +82,40 @@ def sizes_by_sensor(name: str, size: int | Mapping[str, int], sensors: Iterable[
     return {sensor: size[sensor] for sensor in sensors}
 
 
-def check_batch(batch: Mapping[str, Any], sensors: Iterable[str], alpha: float) -> None:
-    """Refuse a batch that lacks a sensor's tensors, or in which no window shows two sensors.
+def check_batch(
+    batch: Mapping[str, Any], sensors: Iterable[str], learned: Iterable[str], aligned: bool
+) -> None:
+    """Refuse a batch that lacks a sensor's tensors, or in which nothing can be learned.
 
     Args:
         batch: On the CPU.
-        sensors: Names of the sensors.
-        alpha: Weight of the alignment; without it one sensor in a window is enough.
+        sensors: Names of all sensors.
+        learned: Those that the student sees.
+        aligned: Whether sensors are aligned; else one that is learned is enough.
 
     Raises:
         ValueError: Naming what is missing.
     """
-    names = list(sensors)
+    names, taught = list(sensors), set(learned)
     wanted = [f"{kind}_{name}" for name in names for kind in ("image", "valid")]
     if missing := [key for key in wanted if key not in batch]:
         raise ValueError(
             f"The batch lacks {', '.join(missing)}; it has {', '.join(batch)}. Give the task the sensors of "
             "its datamodule; where a sensor saw nothing, valid_<sensor> is False."
         )
-    seen = torch.stack([_seen(batch[f"valid_{name}"]) for name in names])
-    if alpha > 0 and len(names) > 1 and not (seen.sum(dim=0) > 1).any():
+    seen = {name: batch[f"valid_{name}"].flatten(1).any(dim=1) for name in names}
+    if aligned:
+        pairs = [(a, b) for a, b in combinations(names, 2) if a in taught or b in taught]
+        if not any(bool((seen[a] & seen[b]).any()) for a, b in pairs):
+            raise ValueError(
+                f"No window of the batch of {len(seen[names[0]])} shows two of the sensors "
+                f"{', '.join(names)}, of which one is learned. Check nodata values, raise "
+                "min_sensors or min_valid of the data or the batch size, or set alpha to 0."
+            )
+    elif not any(bool(seen[name].any()) for name in taught):
         raise ValueError(
-            f"No window of the batch of {seen.shape[1]} shows two of the sensors {', '.join(names)}, so "
-            "nothing can be aligned. Check nodata values, raise min_sensors or min_valid of the data, or set "
-            "alpha to 0."
+            f"No window of the batch shows any of {', '.join(sorted(taught))}; check nodata values."
         )
-
-
-def _seen(valid: Tensor) -> Tensor:
-    """Windows with a valid pixel, bool (B,)."""
-    return valid.flatten(1).any(dim=1)
 
 
 def check_description(theirs: Mapping[str, Any] | None, ours: Mapping[str, Any]) -> None:
@@ -123,7 +133,8 @@ def check_description(theirs: Mapping[str, Any] | None, ours: Mapping[str, Any])
             "The checkpoint holds no encoder of xstars-lightning; give one that `xstars fit` wrote."
         )
     for key in ("backbone", "sensors"):
-        if theirs[key] != ours[key]:
+        # The order of sensors counts: each has its own place among DINO's centres.
+        if theirs[key] != ours[key] or list(theirs[key]) != list(ours[key]):
             names = [
                 value if isinstance(value, str) else ", ".join(value) for value in (theirs[key], ours[key])
             ]
@@ -131,4 +142,22 @@ def check_description(theirs: Mapping[str, Any] | None, ours: Mapping[str, Any])
                 f"The checkpoint was trained with another {key} ({names[0]}) than this run has ({names[1]}), "
                 "or with other values of it. Resume with the config.yaml of its run; to start a new run from "
                 "its weights, give them as `weights`."
+            )
+
+
+def check_run(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
+    """Refuse to resume what another kind of run left.
+
+    Args:
+        theirs: Description of the run in the checkpoint.
+        ours: Description of this run.
+
+    Raises:
+        ValueError: Naming what differs.
+    """
+    for key, value in ours.items():
+        if theirs.get(key) != value:
+            raise ValueError(
+                f"The checkpoint is of a run with {key} {theirs.get(key)}, this one has {value}. Resume with "
+                "the config.yaml of its run; to start a new run from its weights, give them as `weights`."
             )

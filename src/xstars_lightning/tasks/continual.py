@@ -62,6 +62,7 @@ class ContinualXStars(XStars):
         """The pair, and the frozen copy."""
         self._check_anchors()
         super().configure_models()
+        self._check_stems()
         self.frozen: CrossSensorEncoder = copy.deepcopy(self.model)
         self.frozen.eval().requires_grad_(False)
         shared = {"-".join(self.sensors[name].bands) for name in self.learned}
@@ -92,6 +93,28 @@ class ContinualXStars(XStars):
                 "alpha is 0, so that anchors play no part; raise it, or use XStars with weights."
             )
 
+    def _check_stems(self) -> None:
+        """Refuse anchors of whose bands the weights know none, warn of those of which they know some."""
+        assert self.loaded is not None
+        for name in self.hparams["anchors"]:
+            key = "-".join(self.sensors[name].bands)
+            if key in self.loaded.known:
+                continue
+            if key not in self.loaded.related or self.hparams["band_rule"] == "new":
+                raise ValueError(
+                    f"{self.loaded.source} does not know the bands of the anchor {name!r} (patch embedding: "
+                    f"{self.loaded.stems[key]}), so that it cannot teach it; choose an anchor that it knows."
+                )
+            rank_zero_warn(
+                f"Anchor {name!r}: the weights have other bands, so that what they say of it may be poor "
+                f"(patch embedding: {self.loaded.stems[key]})."
+            )
+
+    @property
+    def run_description(self) -> dict[str, Any]:
+        """What must be the same when a run is resumed, besides the encoder."""
+        return super().run_description | {"anchors": list(self.hparams["anchors"])}
+
     def resolve(self, pretrained: Pretrained | None) -> dict[str, Sensor]:
         """The sensors; anchors with the statistics that the weights were trained with, if these tell."""
         sensors = super().resolve(pretrained)
@@ -99,6 +122,12 @@ class ContinualXStars(XStars):
         for name in self.hparams["anchors"]:
             if name in known and known[name].bands == sensors[name].bands:
                 sensors[name] = _as_known(name, sensors[name], known[name])
+            elif pretrained:
+                rank_zero_warn(
+                    f"Anchor {name!r}: {pretrained.source} does not tell its statistics; those declared are "
+                    f"used (mean {sensors[name].mean}, std {sensors[name].std}). Declare the ones that the "
+                    "weights were trained with."
+                )
         return sensors
 
     @property
@@ -120,7 +149,8 @@ class ContinualXStars(XStars):
     @torch.no_grad()
     def before(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Tokens (B, 1 + N, D) of the anchors as the model knew them, for whole windows."""
-        return {name: self._encode(self.frozen, batch, name) for name in self.hparams["anchors"]}
+        with self.trainer.precision_plugin.forward_context():  # as validation_step has it
+            return {name: self._encode(self.frozen, batch, name) for name in self.hparams["anchors"]}
 
 
 def _as_known(name: str, mine: Sensor, theirs: Sensor) -> Sensor:

@@ -26,8 +26,8 @@ class DINODefaults:
     temperature_warmup: float = 0.3
 
 
-# Fewer windows than this -> these. The last row is DINO [0] for ImageNet; the first is measured
-# here (docs/fidelity.md); between them prototypes go with the data, as lightly-train [1] scales them.
+# Fewer windows than this -> these. The last row is DINO [0] for ImageNet; towards the first, prototypes,
+# temperature and momentum fall as lightly-train [1] scales them.
 _TABLE = (
     (20_000, DINODefaults(1024, (0.04, 0.04), (0.99, 1.0))),
     (50_000, DINODefaults(2048, (0.04, 0.04), (0.99, 1.0))),

@@ -12,29 +12,30 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 from torchgeo.tasks import BaseTask
 
-from xstars_lightning.models import CrossSensorEncoder, Pretrained, initialize
+from xstars_lightning.models import CrossSensorEncoder, LoadReport, Pretrained, initialize
 from xstars_lightning.models.weights import DESCRIPTION, describe_encoder
 from xstars_lightning.sensors import Sensor
-from xstars_lightning.tasks.checks import check_description
+from xstars_lightning.tasks.checks import check_description, check_run
 from xstars_lightning.tasks.parameter_groups import parameter_groups
 from xstars_lightning.tasks.randomness import seed_batch
 from xstars_lightning.tasks.schedules import Schedules
 
 __all__ = ["TeacherStudent"]
 
-_SEED = "xstars_seed"
+_RUN = "xstars_run"
 
 
 class TeacherStudent(BaseTask):
     """A student that trains and a teacher that follows it by an exponential moving average.
 
     A subclass calls :meth:`build_pair` in ``configure_models`` and has the hyperparameters of
-    :class:`~xstars_lightning.tasks.schedules.Schedules`, ``image_sizes`` and ``layer_decay``.
+    :class:`~xstars_lightning.tasks.schedules.Schedules`, ``layer_decay`` and ``band_rule``.
 
     Attributes:
         model: The student's encoder.
         head: The student's DINO head.
         teacher: The teacher's encoder, the one to keep.
+        loaded: What came from existing weights, if any.
         teacher_head: The teacher's DINO head.
         image_sizes: Side in pixels, by sensor, to which whole windows are resized in validation.
     """
@@ -61,11 +62,10 @@ class TeacherStudent(BaseTask):
         self.head, self.teacher_head = (
             DINOProjectionHead(self.model.embed_dim, head_dim, output_dim=prototypes) for _ in range(2)
         )
-        self._known_stems: list[str] = []
+        self.loaded: LoadReport | None = None
         if pretrained is not None:
-            report = initialize(self.model, pretrained, self.hparams["band_rule"])
-            rank_zero_info(str(report))
-            self._known_stems = [key for key, origin in report.stems.items() if origin == "copied"]
+            self.loaded = initialize(self.model, pretrained, self.hparams["band_rule"])
+            rank_zero_info(str(self.loaded))
         for student, teacher in self._pairs():
             teacher.load_state_dict(student.state_dict())
             teacher.requires_grad_(False)
@@ -88,7 +88,11 @@ class TeacherStudent(BaseTask):
     def configure_optimizers(self) -> Optimizer:
         """AdamW; no decay for biases and norms, groups of their own for what is frozen at first."""
         groups = parameter_groups(
-            self, self.model, self.head.last_layer, self.hparams["layer_decay"], self._known_stems
+            self,
+            self.model,
+            self.head.last_layer,
+            self.hparams["layer_decay"],
+            self.loaded.known if self.loaded else (),
         )
         return AdamW(groups, lr=self.hparams["lr"])
 
@@ -139,9 +143,16 @@ class TeacherStudent(BaseTask):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Leave word of what encoder the checkpoint holds, for ``load_encoder``, and of the seed."""
         checkpoint[DESCRIPTION] = describe_encoder(self.teacher, "teacher.")
-        checkpoint[_SEED] = self._seed
+        checkpoint[_RUN] = self.run_description | {"seed": self._seed}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse a checkpoint of another encoder; ValueError that names what differs."""
+        """Refuse a checkpoint of another encoder or task; ValueError that names what differs."""
         check_description(checkpoint.get(DESCRIPTION), describe_encoder(self.teacher, "teacher."))
-        self._seed = checkpoint.get(_SEED)
+        run = checkpoint.get(_RUN, {})
+        check_run(run, self.run_description)
+        self._seed = run["seed"]
+
+    @property
+    def run_description(self) -> dict[str, Any]:
+        """What must be the same when a run is resumed, besides the encoder; plain values."""
+        return {"task": type(self).__name__}

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, fields
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from lightning.pytorch.utilities import rank_zero_info
@@ -178,6 +178,11 @@ class XStars(TeacherStudent):
         return self.hparams["alpha"] > 0 and len(self.sensors) > 1
 
     @property
+    def run_description(self) -> dict[str, Any]:
+        """What must be the same when a run is resumed, besides the encoder."""
+        return super().run_description | {"aligned sensors": self.aligned}
+
+    @property
     def learned(self) -> tuple[str, ...]:
         """The sensors whose images the student sees."""
         return tuple(self.sensors)
@@ -192,7 +197,7 @@ class XStars(TeacherStudent):
     def on_before_batch_transfer(self, batch: dict[str, Tensor], dataloader_idx: int) -> dict[str, Tensor]:
         """Refuse a training batch in which nothing can be aligned, while it is on the CPU still."""
         if self.trainer.training:
-            check_batch(batch, self.sensors, self.hparams["alpha"])
+            check_batch(batch, self.sensors, self.learned, self.aligned)
         return batch
 
     def training_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> Tensor:
@@ -211,14 +216,15 @@ class XStars(TeacherStudent):
         sensors = dict(zip(self.learned, self._dino(student, teacher), strict=True))
         pairs = self._align(student, teacher, views) if self.aligned else {}
         dino = torch.stack(list(sensors.values())).mean()
+        shown = torch.stack([value > 0 for value in sensors.values()]).float().mean().clamp(min=1e-6)
         align = torch.stack(list(pairs.values())).mean() if pairs else dino.new_zeros(())
         alpha = self.hparams["alpha"] * self.schedules.ramp(self.global_step, self.hparams["alpha_warmup"])
         return {
             "train_loss": dino + alpha * align,
             "train_dino": dino,
             "train_align": align,
-            # 1 is the signature of uniform collapse.
-            "train_dino_ratio": dino.detach() / math.log(self.hparams["prototypes"]),
+            # 1 is the signature of uniform collapse; a sensor that no window shows has a loss of 0.
+            "train_dino_ratio": dino.detach() / shown / math.log(self.hparams["prototypes"]),
             **{f"train_dino_{name}": value.detach() for name, value in sensors.items()},
             **{f"train_align_{a}_{b}": value.detach() for (a, b), value in pairs.items()},
         }

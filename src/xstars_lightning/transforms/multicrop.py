@@ -15,6 +15,9 @@ from xstars_lightning.transforms.photometric import Photometric
 __all__ = ["MultiCrop", "Views"]
 
 
+_PRESENT = 0.9  # share of a window
+
+
 @dataclass(frozen=True)
 class Views:
     """Views of one sensor, view-major: all windows of the first view, then of the second, ...
@@ -25,7 +28,7 @@ class Views:
         globals_valid: Share of each patch of the global views that the sensor really saw, (2 B, N),
             in [0, 1].
         locals_valid: The same for local views, (L B, n).
-        present: Windows of which the sensor saw at least half, bool (B,).
+        present: Windows of which the sensor saw nearly all, bool (B,): else a crop might show nothing.
     """
 
     globals: Tensor
@@ -91,7 +94,9 @@ class MultiCrop(nn.Module):
         return {name: self._views(batch, name, large, small) for name in self.photometric}
 
     def _views(self, batch: Mapping[str, Tensor], name: str, large: Tensor, small: Tensor) -> Views:
-        image, valid = batch[f"image_{name}"].float(), batch[f"valid_{name}"].float()
+        seen = batch[f"valid_{name}"].bool()
+        # Whatever stands where nothing was seen, NaN included, must not reach a gradient.
+        image, valid = batch[f"image_{name}"].float().masked_fill(~seen, 0), seen.float()
         change, sizes = self.photometric[name], (self.global_size[name], self.local_size[name])
         far = change(_crop(image, large, sizes[0], self.global_scale))
         near = far[:0, :, : sizes[1], : sizes[1]]
@@ -104,7 +109,7 @@ class MultiCrop(nn.Module):
             self._shares(
                 _crop(valid, small, sizes[1], self.local_scale) if self.local_crops else near[:, :1]
             ),
-            valid.mean(dim=(1, 2, 3)) >= 0.5,
+            valid.mean(dim=(1, 2, 3)) >= _PRESENT,
         )
 
     def _shares(self, valid: Tensor) -> Tensor:
