@@ -84,7 +84,7 @@ def processes(tmp_path):
             for rank, file in enumerate(files)
         ]
         started = [subprocess.Popen(command) for command in commands]
-        assert [process.wait(timeout=180) for process in started] == [0, 0]
+        assert [process.wait(timeout=600) for process in started] == [0, 0]
         return [torch.load(file) for file in files]
 
     return run

@@ -19,22 +19,23 @@ def plot(summaries: Mapping[str, Summary], columns: Sequence[Column]) -> Figure:
     Bars that are bold in the table are dark.
 
     Args:
-        summaries: Rows by dataset; the keys stand beside the panels.
+        summaries: Rows by dataset; the keys stand above the panels.
         columns: What to show; a dataset that lacks some of them has fewer panels.
     """
     shown = {data: occurring(summary, columns) for data, summary in summaries.items()}
-    heights = [len(summary) + 1.5 for summary in summaries.values()]
+    heights = [len(summary) + 2.5 for summary in summaries.values()]
     width = max(map(len, shown.values()))
     figure = Figure(figsize=(2.2 + 2.1 * width, 0.3 * sum(heights)), layout="constrained")
-    grid = figure.subplots(len(summaries), width, squeeze=False, height_ratios=heights)
-    for line, (data, summary) in zip(grid, summaries.items(), strict=True):
+    parts = figure.subfigures(len(summaries), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for part, (data, summary) in zip(parts, summaries.items(), strict=True):
+        part.suptitle(data, x=0.01, ha="left", fontsize=10, fontweight="bold")
+        line = part.subplots(1, width, squeeze=False)[0]
         for axes, column in zip(line, shown[data], strict=False):
             _draw(axes, summary, column)
         for axes in line[1:]:
             axes.tick_params(labelleft=False)
         for axes in line[len(shown[data]) :]:
             axes.axis("off")
-        line[0].set_ylabel(data, fontsize=10, fontweight="bold")
     return figure
 
 

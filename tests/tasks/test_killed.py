@@ -14,7 +14,7 @@ STEPS = 12  # 3 epochs of 4
 def run(data, folder, kill_at=-1):
     folder.mkdir(exist_ok=True)
     command = [sys.executable, *map(str, (SCRIPT, data, folder, kill_at))]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == (-signal.SIGKILL if kill_at > 0 else 0), done.stderr[-3000:]
 
 
