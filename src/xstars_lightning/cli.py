@@ -51,6 +51,7 @@ HELP = {
 QUIET = (
     r"`torch.nn.utils.weight_norm` is deprecated",  # in lightly's DINOProjectionHead
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # in lightning 2.6 with torch >= 2.15
+    r"You have overridden `on_before_batch_transfer` in `LightningModule`",  # that is what is meant
 )
 
 #: Options of the data -> those of the model that take their value, unless they are given.
