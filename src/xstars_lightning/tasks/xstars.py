@@ -203,7 +203,7 @@ class XStars(TeacherStudent):
     def training_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> Tensor:
         """Loss of one batch of windows with ``image_<sensor>`` and ``valid_<sensor>``."""
         losses = self.losses(self.views(batch))
-        shown = {"train_loss", "train_dino", "train_align"}
+        shown = ("train_loss", "train_dino", "train_align")
         self.log_dict({name: losses[name] for name in shown}, prog_bar=True)
         self.log_dict({name: value for name, value in losses.items() if name not in shown})
         return losses["train_loss"]
