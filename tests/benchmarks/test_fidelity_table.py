@@ -94,13 +94,14 @@ def test_one_row_alone_is_not_best():
 
 def test_figure_has_a_panel_for_each_column_that_a_dataset_has():
     few = summarise([run("ours", seed, recall=0.4) for seed in range(2)])
-    axes = plot({"Real": summarise(RUNS), "Few": few}, [RECALL, RANK]).axes
+    figure = plot({"Real": summarise(RUNS), "Few": few}, [RECALL, RANK])
+    axes = figure.axes
     assert [panel.get_title() for panel in axes if panel.axison] == ["recall@1 [%]", "rank", "recall@1 [%]"]
     assert [bar.get_width() for bar in axes[0].patches] == pytest.approx([51, 62])
     assert [label.get_text() for label in axes[0].get_yticklabels()] == ["DINO alone", "ours"]
     colours = [bar.get_facecolor() for bar in axes[0].patches]
     assert colours[0] != colours[1]
-    assert axes[0].get_ylabel() == "Real"
+    assert [part.get_suptitle() for part in figure.subfigs] == ["Real", "Few"]
 
 
 def test_page_holds_a_table_for_each_dataset_and_the_figure(tmp_path):
