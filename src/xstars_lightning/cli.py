@@ -1,6 +1,7 @@
-"""The command ``xstars``: fit, validate, test and predict from YAML files."""
+"""The command ``xstars``: fit, validate, test, predict and preview from YAML files, and tools for data."""
 
 import os
+import sys
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, ProgressBar, RichProgressBar
-from lightning.pytorch.cli import ArgsType, LightningCLI, Namespace
+from lightning.pytorch.cli import ArgsType, Namespace
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torchgeo.datamodules import BaseDataModule
 from torchgeo.tasks import BaseTask
@@ -17,6 +18,8 @@ import xstars_lightning.datamodules
 import xstars_lightning.tasks  # noqa: F401 - short class names of ours
 from xstars_lightning import __version__
 from xstars_lightning.callbacks import CrossSensorRetrieval
+from xstars_lightning.tools.commands import TOOLS, run_tool
+from xstars_lightning.tools.preview_command import PreviewCLI
 
 __all__ = ["XStarsCLI", "main"]
 
@@ -68,7 +71,7 @@ TRAINER_DEFAULTS = {
 }
 
 
-class XStarsCLI(LightningCLI):
+class XStarsCLI(PreviewCLI):
     """LightningCLI whose model learns from the data what they know, with callbacks one always wants."""
 
     def before_instantiate_classes(self) -> None:
@@ -135,6 +138,10 @@ def main(args: ArgsType = None) -> None:
     """
     for name, value in GDAL.items():
         os.environ.setdefault(name, value)
+    words = sys.argv[1:] if args is None else args
+    if isinstance(words, list) and words and words[0] in TOOLS:
+        run_tool(words[0], words[1:])
+        return
     for message in QUIET:
         warnings.filterwarnings("ignore", message)
     try:

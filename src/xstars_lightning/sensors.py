@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from typing import Any
 
+from xstars_lightning.sensor_files import FILE_ENDINGS, read_sensor_values
+
 __all__ = ["CATALOGUE", "Sensor", "get_sensor", "resolve_sensors"]
 
 
@@ -192,28 +194,46 @@ CATALOGUE: Mapping[str, Sensor] = {sensor.name: sensor for sensor in _SENSORS}
 
 
 def get_sensor(name: str) -> Sensor:
-    """Look a sensor up in the catalogue.
+    """Look a sensor up in the catalogue, or read it from a YAML file.
+
+    Args:
+        name: Name in the catalogue, or path of a file that ends in ``.yaml`` or ``.yml``, such as
+            `xstars stats` writes.
 
     Raises:
-        ValueError: If there is none of that name; the message suggests the nearest.
+        FileNotFoundError: If there is no such file.
+        ValueError: If the catalogue has none of that name, and the message suggests the nearest; or
+            if the file describes no sensor, and the message names file and key.
     """
+    if name.endswith(FILE_ENDINGS):
+        return _from_file(name)
     if name not in CATALOGUE:
         near = get_close_matches(name, CATALOGUE, n=1, cutoff=0.0)
         raise ValueError(
             f"Unknown sensor {name!r}. Did you mean {near[0]!r}? Known: {', '.join(CATALOGUE)}. "
-            "A sensor of your own is given by its bands, resolution, value_range, mean and std."
+            "A sensor of your own is given by its bands, resolution, value_range, mean and std, or as a "
+            "YAML file of these."
         )
     return CATALOGUE[name]
 
 
+def _from_file(path: str) -> Sensor:
+    values = read_sensor_values(path)
+    try:
+        return Sensor(**values)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
 def resolve_sensors(sensors: Mapping[str, Sensor | str | Mapping[str, Any]]) -> dict[str, Sensor]:
-    """Make sensors of catalogue names, and of the plain values that configurations keep.
+    """Make sensors of catalogue names, of YAML files, and of the plain values that configurations keep.
 
     Args:
         sensors: The keys name the sensors in batches (``image_<key>``).
 
     Raises:
-        ValueError: If a name is not in the catalogue or values make no sensor.
+        FileNotFoundError: As :func:`get_sensor`.
+        ValueError: As :func:`get_sensor`, or if values make no sensor.
     """
     return {key: _resolve(sensor) for key, sensor in sensors.items()}
 

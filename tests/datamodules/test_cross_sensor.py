@@ -40,10 +40,13 @@ def test_notebook(two_sensors, caplog):
     assert dm.sensors["high"] is SENSOR
 
 
-def test_batches_are_left_in_0_1(two_sensors):
+def test_batches_are_scaled_once_and_not_standardised(two_sensors):
     dm = module(two_sensors)
-    batch = {"image_high": torch.full((1, 3, 4, 4), 0.5)}
-    assert dm.on_after_batch_transfer(batch, 0) is batch
+    batch = {"raw_high": torch.full((1, 3, 4, 4), 51, dtype=torch.uint8)}
+    batch["valid_high"] = torch.ones(1, 1, 4, 4, dtype=torch.bool)
+    scaled = dm.on_after_batch_transfer(batch, 0)
+    assert scaled["image_high"].unique().tolist() == pytest.approx([0.2])
+    assert dm.on_after_batch_transfer(scaled, 0)["image_high"] is scaled["image_high"]
 
 
 def test_training_and_validation_share_no_ground(two_sensors):

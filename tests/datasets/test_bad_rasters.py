@@ -8,7 +8,7 @@ import torch
 from affine import Affine
 
 from xstars_lightning.datasets import CrossSensorDataset, NativeRasterDataset
-from xstars_lightning.datasets.handles import open_raster
+from xstars_lightning.datasets.handles import _opened
 from xstars_lightning.sensors import Sensor, get_sensor
 
 RGB = get_sensor("sentinel2_rgb")
@@ -17,7 +17,7 @@ PIXELS = np.random.default_rng(0).integers(1, 255, (3, 256, 256), dtype=np.uint8
 
 @pytest.fixture(autouse=True)
 def _fresh_handles():
-    open_raster.cache_clear()
+    _opened.cache_clear()
 
 
 def test_missing_folder(tmp_path):

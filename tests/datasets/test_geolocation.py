@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import shapely
 from affine import Affine
 from pyproj import CRS, Transformer
 
@@ -32,38 +33,59 @@ def north_up(res, crs, shift=0.0):
     return Affine(res, 0, x - 30 * res + shift, 0, -res, y + 130 * res + shift)
 
 
+def turned(res, angle, shear=0.0):
+    place = Affine.translation(CORNER[0], CORNER[1] + 1300) @ Affine.rotation(angle) @ Affine.shear(shear)
+    return place @ Affine.scale(res, -res)
+
+
 LOW = {
     "same grid": (REFERENCE, north_up(10, REFERENCE)),
     "off grid": (REFERENCE, north_up(10, REFERENCE, 3.7)),
+    "odd origin and pixels": (REFERENCE, north_up(9.7713, REFERENCE, 123.456789)),
     "other zone": ("EPSG:32632", north_up(10, "EPSG:32632")),
+    "zone beyond": ("EPSG:32633", north_up(10, "EPSG:32633", 1.3)),
+    "southern zone": ("EPSG:32732", north_up(10, "EPSG:32732")),
     "degrees": ("EPSG:4326", north_up(1e-4, "EPSG:4326")),
-    "rotated": (
-        REFERENCE,
-        Affine.translation(CORNER[0], CORNER[1] + 1300) @ Affine.rotation(-14) @ Affine.scale(10, -10),
+    "Lambert 93": ("EPSG:2154", north_up(10, "EPSG:2154", 0.1)),
+    "polar stereographic": ("EPSG:3995", north_up(10, "EPSG:3995", -900)),
+    "rotated": (REFERENCE, turned(10, -14)),
+    "rotated by a quarter": (REFERENCE, turned(10, -90) @ Affine.translation(0, -120)),
+    "sheared": (REFERENCE, turned(10, -8, shear=6)),
+    "south up": (REFERENCE, Affine(10, 0, CORNER[0] - 300, 0, 10, CORNER[1] - 500)),
+    "other zone, rotated": (
+        "EPSG:32632",
+        north_up(10, "EPSG:32632") @ Affine.translation(40, 0) @ Affine.rotation(21),
     ),
 }
+HIGH = {
+    "north up": (REFERENCE, north_up(1.5, REFERENCE, 0.4) @ Affine.translation(0, -600)),
+    "rotated": (REFERENCE, turned(1.5, 17) @ Affine.translation(100, 300)),
+    "south up": (REFERENCE, Affine(1.5, 0, CORNER[0] + 0.1, 0, 1.5, CORNER[1])),
+    "degrees": ("EPSG:4326", north_up(1.5e-5, "EPSG:4326") @ Affine.translation(60, -600)),
+}
+CASES = [("north up", low) for low in LOW] + [(high, "other zone") for high in HIGH if high != "north up"]
 
 
-@pytest.mark.parametrize("case", LOW)
-def test_pixels_lie_where_the_transform_says(case, write_raster):
-    crs, transform = LOW[case]
-    high = north_up(1.5, REFERENCE, 0.4) @ Affine.translation(0, -600)
-    write_raster("high/a.tif", ground_pixels(high, REFERENCE, 800, 800), transform=high, crs=REFERENCE)
-    folder = write_raster(
-        "low/a.tif", ground_pixels(transform, crs, 180, 180), transform=transform, crs=crs
-    ).parent
+@pytest.mark.parametrize(("high_case", "low_case"), CASES)
+def test_pixels_lie_where_the_transform_says(high_case, low_case, write_raster):
+    for name, side, (crs, transform) in (("high", 800, HIGH[high_case]), ("low", 180, LOW[low_case])):
+        pixels = ground_pixels(transform, crs, side, side)
+        path = write_raster(f"{name}/a.tif", pixels, transform=transform, crs=crs)
+    folder = path.parents[1]
     dataset = CrossSensorDataset(
         {
-            "high": NativeRasterDataset(folder.parent / "high", ground_sensor(1.5)),
-            "low": NativeRasterDataset(folder, ground_sensor(10)),
+            "high": NativeRasterDataset(folder / "high", ground_sensor(1.5)),
+            "low": NativeRasterDataset(folder / "low", ground_sensor(10)),
         }
     )
     assert dataset.crs == CRS(REFERENCE)
-    xmin, ymin, xmax, ymax = dataset.area.bounds
-    x, y = round((xmin + xmax) / 2) + 0.3, round((ymin + ymax) / 2) + 0.2
+    centre = dataset.area.centroid
+    x, y = round(centre.x) - 149.7, round(centre.y) - 149.8
+    assert dataset.area.contains(shapely.box(x, y, x + 300, y + 300))
     sample = dataset[x : x + 300, y : y + 300]
     assert sample["image_high"].shape == (2, 200, 200)
-    assert sample["image_low"].shape[1:] in {(30, 30), (27, 27)}  # a ten-thousandth of a degree is 11 m
+    # A ten-thousandth of a degree is 11 m, and that of the sheared pixels along their edge is longer.
+    assert sample["image_low"].shape[1] in {27, 30, 31}
     for key in ("high", "low"):
         assert sample[f"valid_{key}"].all()
         image = sample[f"image_{key}"].double().numpy() * 1000

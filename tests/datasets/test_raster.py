@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader
 from torchgeo.datasets import stack_samples
 
 from xstars_lightning.datasets import NativeRasterDataset
-from xstars_lightning.datasets.handles import open_raster
+from xstars_lightning.datasets.handles import _opened
 from xstars_lightning.sensors import Sensor, get_sensor
 
 RGB = get_sensor("sentinel2_rgb")
@@ -184,7 +184,7 @@ def test_handles_do_not_cross_a_fork(write_raster):
     corners = generator.integers(0, 2000, (60, 2)) * (3, -1)
     windows = [(slice(float(x), x + 500.0), slice(y - 500.0, float(y))) for x, y in corners.tolist()]
     here = read_all(dataset, windows, workers=0)
-    assert open_raster.cache_info().currsize
+    assert _opened.cache_info().currsize
     assert torch.equal(read_all(dataset, windows, workers=2), here)
 
 

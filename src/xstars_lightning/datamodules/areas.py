@@ -3,17 +3,13 @@
 import os
 
 import geopandas as gpd
-import rasterio
 import shapely
 from pyproj import CRS
 from rasterio.errors import RasterioIOError
-from rasterio.io import DatasetReader
 from shapely.geometry.base import BaseGeometry
 
-from xstars_lightning.datasets.footprint import valid_outline
-from xstars_lightning.datasets.raster_file import pyproj_crs
+from xstars_lightning.datasets.any_raster import outline_any
 from xstars_lightning.datasets.warping import warp_outlines
-from xstars_lightning.sensors import Sensor
 
 __all__ = ["read_area"]
 
@@ -32,8 +28,8 @@ def read_area(path: str, crs: CRS) -> BaseGeometry:
     if not os.path.exists(path):
         raise FileNotFoundError(f"No such file for the area: {path!r} (seen from {os.getcwd()}).")
     try:
-        with rasterio.open(path) as source:
-            outlines, own = [_outline(source)], source.crs and pyproj_crs(source)
+        outline, own = outline_any(path)
+        outlines = [outline]
     except RasterioIOError:
         outlines, own = _polygons(path)
     if own is None:
@@ -42,21 +38,6 @@ def read_area(path: str, crs: CRS) -> BaseGeometry:
     if not area.area > 0:
         raise ValueError(f"{path} holds no polygon and no valid pixel: it is no area.")
     return area
-
-
-def _outline(source: DatasetReader) -> BaseGeometry:
-    """The valid pixels of a raster of any kind."""
-    bands = tuple(f"band_{number}" for number in range(1, source.count + 1))
-    anything = Sensor(
-        name=source.name,
-        bands=bands,
-        resolution=1,
-        value_range=(float("-inf"), float("inf")),
-        mean=(0.0,) * len(bands),
-        std=(1.0,) * len(bands),
-        rgb_bands=(bands[0],) * 3,
-    )
-    return valid_outline(source, anything)
 
 
 def _polygons(path: str) -> tuple[list[BaseGeometry], CRS | None]:

@@ -1,13 +1,13 @@
 """Training windows at the place where the trainer stands, also after a restart in mid-epoch."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from lightning.pytorch import Trainer
-from torch.utils.data import DataLoader, SequentialSampler
+from torch.utils.data import Sampler, SequentialSampler
 
-from xstars_lightning.samplers.grid_windows import GridWindowSampler
-from xstars_lightning.samplers.random_windows import RandomWindowSampler
+from xstars_lightning.datamodules.lost import CountingLoader
+from xstars_lightning.samplers.stream import WindowStream
 
 __all__ = ["PacedSampler", "Progress", "ResumableLoader"]
 
@@ -20,36 +20,36 @@ class PacedSampler(SequentialSampler):
     SequentialSampler because ``overfit_batches`` replaces any other by one that counts from 0.
 
     Args:
-        sampler: The windows.
+        sampler: The windows: a stream, or a list that is the same in each epoch.
         position: Windows consumed in all epochs and processes; None outside of a trainer, where the
             sampler's own epoch counts.
     """
 
     def __init__(
-        self, sampler: RandomWindowSampler | GridWindowSampler, position: Callable[[], int | None]
+        self, sampler: WindowStream[Any] | Sequence[Any] | Sampler[Any], position: Callable[[], int | None]
     ) -> None:
         self.sampler = sampler
         self._position = position
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch, for use without a trainer."""
-        if isinstance(self.sampler, RandomWindowSampler):
+        if isinstance(self.sampler, WindowStream):
             self.sampler.set_epoch(epoch)
 
     def __len__(self) -> int:
         """Windows of this process per epoch."""
-        return len(self.sampler)
+        return len(self.sampler)  # type: ignore[arg-type]
 
-    def __iter__(self) -> Iterator[tuple[slice, slice]]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[Any]:
         """Yield the windows of the epoch that begins or goes on."""
         position = self._position()
-        if position is None or isinstance(self.sampler, GridWindowSampler):
+        if position is None or not isinstance(self.sampler, WindowStream):
             return iter(self.sampler)
         return self.sampler.since(position)
 
 
-class ResumableLoader(DataLoader[dict[str, Any]]):
-    """A DataLoader that Lightning knows to be resumable; its state is the trainer's progress."""
+class ResumableLoader(CountingLoader):
+    """A loader that Lightning knows to be resumable; its state is the trainer's progress."""
 
     def state_dict(self) -> dict[str, Any]:
         """Nothing: see :class:`PacedSampler`."""

@@ -4,7 +4,10 @@ from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from typing import Any
 
+import geopandas as gpd
+import numpy as np
 import shapely
+from geopandas import GeoDataFrame
 from matplotlib.figure import Figure
 from pyproj import CRS
 from shapely.geometry.base import BaseGeometry
@@ -12,8 +15,8 @@ from torchgeo.datasets.utils import GeoSlice
 
 from xstars_lightning.datasets.base import ExactGeoDataset, Sample
 from xstars_lightning.datasets.intersection import intersect, seen_by
-from xstars_lightning.datasets.plots import plot_images
 from xstars_lightning.datasets.raster import NativeRasterDataset
+from xstars_lightning.datasets.sensor_plots import plot_sensors
 
 __all__ = ["CrossSensorDataset", "sensors_needed"]
 
@@ -32,6 +35,8 @@ class CrossSensorDataset(ExactGeoDataset):
         min_sensors: Fewest sensors that must see a window; None: all. With 1, windows may show a
             single sensor, which serves self-distillation alone; with 2 or more, every window has a
             pair of sensors to align.
+        raw: Whether samples hold ``raw_<key>`` instead of ``image_<key>``: values in the files' own
+            types, to be scaled where they are used, which moves a quarter to half of the bytes.
 
     Raises:
         ValueError: If fewer than two sensors are given, a key is no identifier, ``min_sensors`` is
@@ -43,12 +48,14 @@ class CrossSensorDataset(ExactGeoDataset):
         datasets: Mapping[str, NativeRasterDataset],
         transforms: Callable[[Sample], Sample] | None = None,
         min_sensors: int | None = None,
+        raw: bool = False,
     ) -> None:
         _check_keys(list(datasets))
         self.min_sensors = sensors_needed(min_sensors, datasets)
         crs = _joint_crs(datasets)
         self.datasets = {key: dataset.to_crs(crs) for key, dataset in datasets.items()}
         self.transforms = transforms
+        self.raw = raw
         self.paths = [path for dataset in datasets.values() for path in dataset.files]
         indexes = {key: dataset.index for key, dataset in self.datasets.items()}
         everyone = self.min_sensors == len(indexes)
@@ -68,6 +75,12 @@ class CrossSensorDataset(ExactGeoDataset):
         and partly on that of another.
         """
         return shapely.union_all(self.index.geometry.to_numpy())
+
+    def ground(self) -> GeoDataFrame:
+        """Pieces of ``area`` in EPSG:4326, with their ``km2``, and ``days`` NaN: dates play no part."""
+        pieces = gpd.GeoSeries(shapely.get_parts(self.area), crs=self.crs)
+        facts = {"km2": pieces.area / 1e6, "days": np.nan}
+        return gpd.GeoDataFrame(facts, geometry=pieces).to_crs("EPSG:4326")
 
     @property
     def snap(self) -> tuple[float, float, float, float]:
@@ -89,21 +102,23 @@ class CrossSensorDataset(ExactGeoDataset):
             index: ``[xmin:xmax, ymin:ymax]`` in the joint CRS; a time slice is ignored.
 
         Returns:
-            For each sensor ``s``: ``image_s`` (C, H, W) float32, ``valid_s`` (1, H, W) bool and
-            ``transform_s`` (9,) float64, as :class:`NativeRasterDataset` returns them; and
+            For each sensor ``s``: ``image_s`` (C, H, W) float32, or ``raw_s`` in the files' type,
+            ``valid_s`` (1, H, W) bool and ``transform_s`` (9,) float64, as
+            :meth:`NativeRasterDataset.read` returns them; and
             ``bounds`` (9,) float64 of the window. Of a sensor without a file there, the shapes are
             the same, and no pixel is valid.
 
         Raises:
             IndexError: If fewer than ``min_sensors`` sensors have a file at the window.
         """
-        x, y, _ = self._disambiguate_slice(index)
+        place = x, y, _ = self._disambiguate_slice(index)
         window = (slice(x.start, x.stop), slice(y.start, y.stop))
         absent = self._absent(window)
-        sample = {"bounds": self._slice_to_tensor(index)}
+        names = ("raw" if self.raw else "image", "valid", "transform")
+        sample = {"bounds": self._place_to_tensor(place)}
         for key, dataset in self.datasets.items():
-            part = dataset.empty(window) if key in absent else dataset[window]
-            sample |= {f"{name}_{key}": part[name] for name in ("image", "valid", "transform")}
+            part = (dataset.empty if key in absent else dataset.read)(window, self.raw)
+            sample |= {f"{name}_{key}": part[name] for name in names}
         return self.transforms(sample) if self.transforms is not None else sample
 
     def _absent(self, window: tuple[slice, slice]) -> list[str]:
@@ -127,19 +142,9 @@ class CrossSensorDataset(ExactGeoDataset):
             sample: A sample, or a batch of which every window becomes a row.
             **kwargs: ``suptitle``, the figure's title.
         """
-        images = {key: sample[f"image_{key}"] for key in self.datasets}
-        if next(iter(images.values())).ndim == 3:
-            sample = {name: value[None] for name, value in sample.items()}
-        count = len(sample[f"image_{next(iter(images))}"])
-        return plot_images([self._cells(sample, row) for row in range(count)], **kwargs)
-
-    def _cells(self, batch: Sample, row: int) -> list[tuple[str, Any, Any]]:
-        """Title, RGB image and validity of each sensor for one window of a batch."""
-        cells = []
-        for key, dataset in self.datasets.items():
-            rgb = batch[f"image_{key}"][row][list(dataset.sensor.rgb_indices)]
-            cells.append((f"{key}, {dataset.resolution:g} m", rgb, batch[f"valid_{key}"][row]))
-        return cells
+        sensors = {key: dataset.sensor for key, dataset in self.datasets.items()}
+        resolutions = {key: dataset.resolution for key, dataset in self.datasets.items()}
+        return plot_sensors(sample, sensors, resolutions, **kwargs)
 
 
 def sensors_needed(min_sensors: int | None, keys: Collection[str]) -> int:

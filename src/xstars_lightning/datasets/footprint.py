@@ -4,12 +4,12 @@ import numpy as np
 import shapely
 from affine import Affine
 from numpy.typing import NDArray
-from rasterio.enums import MaskFlags
 from rasterio.features import shapes, sieve
 from rasterio.io import DatasetReader
 from shapely.geometry import shape as to_geometry
 from shapely.geometry.base import BaseGeometry
 
+from xstars_lightning.datasets.handles import OpenRaster
 from xstars_lightning.datasets.pixels import read_pixels
 from xstars_lightning.sensors import Sensor
 
@@ -26,26 +26,26 @@ def raster_box(source: DatasetReader) -> BaseGeometry:
     return shapely.Polygon([source.transform @ corner for corner in corners])
 
 
-def valid_outline(source: DatasetReader, sensor: Sensor) -> BaseGeometry:
+def valid_outline(raster: OpenRaster, sensor: Sensor) -> BaseGeometry:
     """Outline the valid pixels of a raster, never claiming more than there is.
 
     Larger images are outlined on a mask decimated to 512 cells on their longest side, simplified
     within one such cell towards the inside; edges at which the image itself is valid stay exact.
 
     Args:
-        source: An open file.
+        raster: An open file.
         sensor: Gives nodata where the file declares none.
 
     Returns:
         Polygon or multipolygon in the raster's own CRS; empty if no pixel is valid.
     """
+    source = raster.source
     box = raster_box(source)
-    flags = source.mask_flag_enums[0]
-    if MaskFlags.all_valid in flags and sensor.nodata is None:
+    if raster.all_valid and sensor.nodata is None:
         return box
     factor = max(source.width, source.height) / LONGEST_SIDE
     height, width = (max(1, round(side / max(1.0, factor))) for side in source.shape)
-    _, valid = read_pixels(source, sensor, shape=(height, width))
+    _, valid = read_pixels(raster, sensor, shape=(height, width))
     if valid.all():
         return box
     cells = source.transform @ Affine.scale(source.width / width, source.height / height)

@@ -8,7 +8,7 @@ from pyproj import CRS
 
 from xstars_lightning.datasets.raster_file import RasterFile
 
-__all__ = ["Grid", "offset_on", "snapped_grid"]
+__all__ = ["ALIGNED", "Grid", "offset_on", "snapped_grid"]
 
 ALIGNED = 0.01  # pixel; below it a file is read as it is
 

@@ -32,12 +32,13 @@ class FileLookup:
         self._unit = times.left.unit
         self._tree = STRtree(shapely.buffer(boxes, margin))
 
-    def __call__(self, x: slice, y: slice, t: slice) -> list[RasterFile]:
-        """Files that touch a window, the one that covers most of it first."""
+    def __call__(self, x: slice, y: slice, t: slice | None = None) -> list[RasterFile]:
+        """Files that touch a window, at any time by default; the one that covers most of it first."""
         window = shapely.box(x.start, y.start, x.stop, y.stop)
         rows = np.sort(self._tree.query(window, predicate="intersects"))
-        begin, end = (pd.Timestamp(time).as_unit(self._unit).value for time in (t.start, t.stop))
-        rows = rows[(self._begin[rows] <= end) & (self._end[rows] >= begin)]
+        if t is not None:
+            begin, end = (pd.Timestamp(time).as_unit(self._unit).value for time in (t.start, t.stop))
+            rows = rows[(self._begin[rows] <= end) & (self._end[rows] >= begin)]
         if len(rows) > 1:
             shared = shapely.area(shapely.intersection(self._tree.geometries[rows], window))
             # Rounded: equal cover keeps the order of the index whatever the last bit says.

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["plot_images"]
+__all__ = ["plot_images", "stretched"]
 
 Cell = tuple[str, Tensor, Tensor | None]
 
@@ -31,7 +31,7 @@ def plot_images(rows: Sequence[Sequence[Cell]], suptitle: str | None = None) -> 
         for axis in line:
             axis.axis("off")
         for axis, (title, image, valid) in zip(line, row, strict=False):
-            axis.imshow(_stretched(image, valid), interpolation="nearest")
+            axis.imshow(stretched(image, valid), interpolation="nearest")
             axis.set_title(title if number == 0 else "")
             if valid is not None and not valid.any():
                 axis.set(xticks=[], yticks=[])
@@ -41,7 +41,7 @@ def plot_images(rows: Sequence[Sequence[Cell]], suptitle: str | None = None) -> 
     return figure
 
 
-def _stretched(image: Tensor, valid: Tensor | None) -> NDArray[np.float32]:
+def stretched(image: Tensor, valid: Tensor | None) -> NDArray[np.float32]:
     """RGB (H, W, 3) in [0, 1], each band from its 2nd to its 98th percentile of valid pixels."""
     rgb = image.detach().cpu().float().permute(1, 2, 0).numpy()
     shown = np.ones(rgb.shape[:2], dtype=bool) if valid is None else valid.detach().cpu().numpy()[0]

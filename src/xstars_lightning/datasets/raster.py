@@ -11,23 +11,20 @@ import torch
 from geopandas import GeoDataFrame
 from matplotlib.figure import Figure
 from pyproj import CRS
-from rich.progress import track
 from torchgeo.datasets import RasterDataset
 from torchgeo.datasets.utils import GeoSlice
 
-from xstars_lightning.datasets.base import ExactGeoDataset, Sample
-from xstars_lightning.datasets.files import find_rasters
+from xstars_lightning.datasets.base import ExactGeoDataset, Place, Sample
 from xstars_lightning.datasets.grid import snapped_grid
+from xstars_lightning.datasets.listing import PathLike, list_rasters
 from xstars_lightning.datasets.lookup import FileLookup
-from xstars_lightning.datasets.mosaic import mosaic
+from xstars_lightning.datasets.mosaic import mosaic, scaled
 from xstars_lightning.datasets.plots import plot_images
-from xstars_lightning.datasets.raster_file import RasterFile, inspect_rasters, metres_per_unit
+from xstars_lightning.datasets.raster_file import RasterFile, metres_per_unit
 from xstars_lightning.datasets.warping import pixel_size_in, warp_outlines
 from xstars_lightning.sensors import Sensor
 
 __all__ = ["NativeRasterDataset"]
-
-PathLike = str | os.PathLike[str]
 
 
 class NativeRasterDataset(ExactGeoDataset, RasterDataset):
@@ -40,7 +37,8 @@ class NativeRasterDataset(ExactGeoDataset, RasterDataset):
     per file; its geometry is the outline of the *valid* pixels.
 
     Args:
-        paths: Folder(s), glob(s) or file(s).
+        paths: Folder(s), glob(s), file(s) or product(s), see :func:`find_rasters`; or an index of them
+            (``*.parquet``, made by ``xstars index``), which opens none.
         sensor: Bands, value range and nodata of last resort. Its resolution is nominal: the files'
             own counts.
         crs: Coordinate reference system of windows and index; that of the first file by default.
@@ -65,9 +63,7 @@ class NativeRasterDataset(ExactGeoDataset, RasterDataset):
         self.sensor = sensor
         self.bands = self.all_bands = sensor.bands
         self.transforms = transforms
-        found = find_rasters(self.paths)
-        shown = track(found, f"Indexing {sensor.name}", transient=True, disable=len(found) <= 50)
-        self._rasters = inspect_rasters(shown, sensor)
+        self._rasters = list_rasters(self.paths, sensor)
         self._build_index(crs or self._rasters[0].crs)
 
     def _build_index(self, crs: CRS) -> None:
@@ -126,7 +122,7 @@ class NativeRasterDataset(ExactGeoDataset, RasterDataset):
     @res.setter
     def res(self, new_res: float | tuple[float, float]) -> None:
         pair = (new_res, new_res) if isinstance(new_res, int | float) else tuple(new_res)
-        if not np.allclose(pair, self._res, rtol=1e-6, atol=0):
+        if pair != self._res and not np.allclose(pair, self._res, rtol=1e-6, atol=0):
             raise ValueError(
                 f"Sensor {self.sensor.name!r} is read in pixels of {self._res} ({self.crs.name}), not "
                 f"{pair}: NativeRasterDataset never resamples. Join sensors by CrossSensorDataset, not `&`."
@@ -148,34 +144,43 @@ class NativeRasterDataset(ExactGeoDataset, RasterDataset):
             OSError: If a block cannot be read.
             ValueError: If a valid pixel is NaN, or another resolution is asked for.
         """
-        x, y, t = self._disambiguate_slice(index)
-        files = self._files_at(x, y, t)
+        return self.read(index)
+
+    def read(self, index: GeoSlice, raw: bool = False) -> Sample:
+        """Read a window, as indexing does.
+
+        Args:
+            index: As for indexing.
+            raw: Whether to return, instead of ``image``, ``raw`` (C, H, W): the values in the files' own
+                type (see :func:`mosaic`), not scaled, arbitrary where invalid.
+        """
+        place = x, y, t = self._disambiguate_slice(index)
+        files = self._files_at(x, y, None if t is self.bounds[2] else t)
         if not files:
-            raise IndexError(
-                f"No file of {self.sensor.name!r} at x {x}, y {y}; there are files in {self.bounds}."
-            )
-        return self._read(index, files)
+            raise IndexError(f"No file of {self.sensor.name!r} at x {x}, y {y}; they lie in {self.bounds}.")
+        return self._read(place, files, raw)
 
     def touches(self, index: GeoSlice) -> bool:
         """Whether a file touches a window, so that it can be read by indexing."""
         return bool(self._files_at(*self._disambiguate_slice(index)))
 
-    def empty(self, index: GeoSlice) -> Sample:
-        """A window as indexing returns it, of the same shape, but valid nowhere; no file is read."""
-        return self._read(index, [])
+    def empty(self, index: GeoSlice, raw: bool = False) -> Sample:
+        """A window as :meth:`read` returns it, of the same shape, but valid nowhere; no file is read."""
+        return self._read(self._disambiguate_slice(index), [], raw)
 
-    def _read(self, index: GeoSlice, files: list[RasterFile]) -> Sample:
-        x, y, _ = self._disambiguate_slice(index)
+    def _read(self, place: Place, files: list[RasterFile], raw: bool) -> Sample:
+        x, y, _ = place
         self.res = (x.step, y.step)
         # Where no file is, the pixels lie as those of the files elsewhere.
         anchor = next((file for file in files or self._rasters if self._upright(file)), None)
         grid = snapped_grid((x.start, x.stop), (y.start, y.stop), self.crs, self.res, anchor)
-        image, valid = mosaic(grid, files, self.sensor)
+        values, valid = mosaic(grid, files, self.sensor)
+        pixels = values if raw else scaled(values, valid, self.sensor)
         sample = {
-            "image": torch.from_numpy(image),
+            "raw" if raw else "image": torch.from_numpy(pixels),
             "valid": torch.from_numpy(valid[None]),
-            "bounds": self._slice_to_tensor(index),
-            "transform": torch.tensor(tuple(grid.transform), dtype=torch.float64),
+            "bounds": self._place_to_tensor(place),
+            "transform": torch.from_numpy(np.array(tuple(grid.transform), dtype=np.float64)),
         }
         return self.transforms(sample) if self.transforms is not None else sample
 

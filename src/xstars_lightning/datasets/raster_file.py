@@ -16,9 +16,10 @@ from shapely.geometry.base import BaseGeometry
 
 from xstars_lightning.datasets.footprint import raster_box, valid_outline
 from xstars_lightning.datasets.handles import open_raster
+from xstars_lightning.datasets.remote import persist
 from xstars_lightning.sensors import Sensor
 
-__all__ = ["RasterFile", "inspect_raster", "inspect_rasters", "metres_per_unit", "pyproj_crs"]
+__all__ = ["RasterFile", "check_bands", "inspect_raster", "metres_per_unit", "pyproj_crs", "uniform"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class RasterFile:
     """A file's place on the ground.
 
     Args:
-        path: The file.
+        path: The file, or the folder of a product.
         crs: Its coordinate reference system.
         transform: Pixel (column, row) to coordinates in ``crs``.
         width: Columns.
@@ -56,43 +57,47 @@ class RasterFile:
         return bool(a > 0 > e and abs(b) * self.height < 1e-3 * a and abs(d) * self.width < -1e-3 * e)
 
 
-def inspect_raster(path: str, sensor: Sensor) -> RasterFile:
+def inspect_raster(path: str, sensor: Sensor, outline: bool = True) -> RasterFile:
     """Describe a raster file and check that it can be used.
+
+    Args:
+        path: The file, or the folder of a product.
+        sensor: Its bands, and nodata of last resort.
+        outline: Whether to look for the outline of the valid pixels, which reads the file at a low
+            resolution; else the image's box stands for it.
 
     Raises:
         OSError: If it cannot be opened, or its last block not be read (it is truncated).
-        ValueError: If it has no CRS or geotransform, its bands are not the sensor's, or no pixel of
-            it is valid.
+        ValueError: If it has no CRS or geotransform, its bands are not the sensor's, a product lacks one,
+            or no pixel of it is valid.
     """
-    source = open_raster(path)
-    _check_georeference(source)
-    _check_bands(source, sensor)
-    _check_complete(source)
-    footprint = valid_outline(source, sensor)
+    raster = open_raster(path, sensor)
+    source = raster.source
+    _check_georeference(path, source)
+    check_bands(source, sensor)
+    _check_complete(path, source)
+    box = raster_box(source)
+    footprint = valid_outline(raster, sensor) if outline else box
     if footprint.is_empty:
         raise ValueError(
             f"{path} has no valid pixel: all are nodata ({source.nodata}; sensor {sensor.name!r}: "
             f"{sensor.nodata}) or masked. Remove the file, or correct its nodata."
         )
     size = (source.width, source.height)
-    return RasterFile(path, pyproj_crs(source), source.transform, *size, raster_box(source), footprint)
+    return RasterFile(path, pyproj_crs(source), source.transform, *size, box, footprint)
 
 
-def inspect_rasters(paths: Iterable[str], sensor: Sensor) -> list[RasterFile]:
-    """Inspect the files of one sensor, and check that their pixels are of one size.
+def uniform(files: Iterable[RasterFile]) -> list[RasterFile]:
+    """Check that the pixels of one sensor's files are of one size, and make equal CRSs one object.
 
     Raises:
-        OSError: As :func:`inspect_raster`.
-        ValueError: As :func:`inspect_raster`, or if pixel sizes differ by more than 1 %.
+        ValueError: If pixel sizes differ by more than 1 %.
     """
     known: dict[str, CRS] = {}
-    files = []
-    for path in paths:
-        file = inspect_raster(path, sensor)
-        # One object per CRS: comparing an object with itself costs nothing.
-        files.append(replace(file, crs=known.setdefault(file.crs.to_wkt(), file.crs)))
-    _check_same_resolution(files)
-    return files
+    # One object per CRS: comparing an object with itself costs nothing.
+    shared = [replace(file, crs=known.setdefault(file.crs.to_wkt(), file.crs)) for file in files]
+    _check_same_resolution(shared)
+    return shared
 
 
 def pyproj_crs(source: DatasetReader) -> CRS:
@@ -101,20 +106,30 @@ def pyproj_crs(source: DatasetReader) -> CRS:
         return CRS.from_user_input(source.crs)
 
 
-def _check_georeference(source: DatasetReader) -> None:
+def _check_georeference(path: str, source: DatasetReader) -> None:
     if source.crs is None:
         raise ValueError(
-            f"{source.name} has no coordinate reference system. "
+            f"{path} has no coordinate reference system. "
             "Add it with `rio edit-info --crs EPSG:... FILE` or `gdal_edit.py -a_srs EPSG:... FILE`."
+        )
+    if not np.isfinite(source.transform).all():
+        raise ValueError(
+            f"{path} has the geotransform {tuple(source.transform)[:6]}, which is no place. Correct it with "
+            "`gdal_edit.py -a_ullr ULX ULY LRX LRY FILE`."
         )
     if source.transform.is_identity:
         raise ValueError(
-            f"{source.name} has no geotransform: nothing says where its pixels lie. "
+            f"{path} has no geotransform: nothing says where its pixels lie. "
             "Add it with `gdal_edit.py -a_ullr ULX ULY LRX LRY FILE`, or rectify the file with `gdalwarp`."
         )
 
 
-def _check_bands(source: DatasetReader, sensor: Sensor) -> None:
+def check_bands(source: DatasetReader, sensor: Sensor) -> None:
+    """Check that a raster has as many bands as its sensor.
+
+    Raises:
+        ValueError: If not.
+    """
     alpha = source.colorinterp[-1] == ColorInterp.alpha
     count = source.count - alpha
     if count != len(sensor.bands):
@@ -125,16 +140,18 @@ def _check_bands(source: DatasetReader, sensor: Sensor) -> None:
         )
 
 
-def _check_complete(source: DatasetReader) -> None:
+def _check_complete(path: str, source: DatasetReader) -> None:
     """Read the last block: of a file cut short, it is the one that is missing."""
     height, width = source.block_shapes[-1]
     row, col = (source.height - 1) // height * height, (source.width - 1) // width * width
     window = Window(col, row, source.width - col, source.height - row)
     try:
-        source.read(source.count, window=window)
+        # The bands of a product are files of their own.
+        bands = None if source.driver == "VRT" else source.count
+        persist(path, lambda: source.read(bands, window=window))
     except RasterioIOError as error:
         raise OSError(
-            f"{source.name} is truncated or corrupt: its last block cannot be read "
+            f"{path} is truncated or corrupt: its last block cannot be read "
             f"({error.__cause__ or error}). Restore the file from its source, or remove it."
         ) from error
 

@@ -1,6 +1,11 @@
-"""One raster file read onto a grid: as it is where the pixels coincide, else by one bilinear warp."""
+"""One raster file read onto a grid: as it is where the pixels coincide, else by one bilinear warp.
+
+Where the grid is coarser by a factor of two or more, pixels are averaged first, from overviews if the file
+has some.
+"""
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from affine import Affine
@@ -8,18 +13,19 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS as RasterioCRS
 from rasterio.enums import Resampling
 from rasterio.io import DatasetReader
-from rasterio.warp import reproject, transform_bounds
+from rasterio.warp import reproject, transform, transform_bounds
 from rasterio.windows import Window
 
-from xstars_lightning.datasets.grid import Grid, offset_on
-from xstars_lightning.datasets.handles import open_raster
+from xstars_lightning.datasets.grid import ALIGNED, Grid, offset_on
+from xstars_lightning.datasets.handles import OpenRaster, open_raster
 from xstars_lightning.datasets.pixels import read_pixels
 from xstars_lightning.datasets.raster_file import RasterFile
 from xstars_lightning.sensors import Sensor
 
 __all__ = ["read_onto"]
 
-Pixels = tuple[NDArray[np.float32], NDArray[np.bool_]]
+Pixels = tuple[NDArray[np.generic], NDArray[np.bool_]]
+Place = tuple[int, int, int, int]  # column, row, width, height
 
 
 def read_onto(grid: Grid, file: RasterFile, sensor: Sensor) -> Pixels:
@@ -31,47 +37,53 @@ def read_onto(grid: Grid, file: RasterFile, sensor: Sensor) -> Pixels:
         sensor: Bands and nodata of last resort.
 
     Returns:
-        Values (C, H, W) in digital numbers, arbitrary where invalid, and validity (H, W), False also
-        outside the file.
+        Values (C, H, W) in digital numbers, arbitrary where invalid, in the file's type, or in float32
+        where they had to be warped; and validity (H, W), False also outside the file.
 
     Raises:
-        OSError: If a block cannot be read.
+        OSError: If the file cannot be opened or a block not be read.
         ValueError: If a valid pixel is NaN or infinite.
     """
-    source = open_raster(file.path)
+    raster = open_raster(file.path, sensor)
     start = offset_on(grid, file)
     if start is not None:
-        return _read_plain(source, sensor, *start, grid.width, grid.height)
-    return _read_warped(source, sensor, grid, file)
+        return _read_plain(raster, sensor, *start, grid.width, grid.height)
+    return _read_warped(raster, sensor, grid, file)
 
 
-def _read_plain(source: DatasetReader, sensor: Sensor, col: int, row: int, width: int, height: int) -> Pixels:
+def _read_plain(raster: OpenRaster, sensor: Sensor, col: int, row: int, width: int, height: int) -> Pixels:
     """Read a window that may stick out of the file; what sticks out is invalid."""
-    data = np.zeros((len(sensor.bands), height, width), dtype=np.float32)
-    valid = np.zeros((height, width), dtype=bool)
     left, top = max(col, 0), max(row, 0)
-    right, bottom = min(col + width, source.width), min(row + height, source.height)
-    if left < right and top < bottom:
-        inside = (slice(top - row, bottom - row), slice(left - col, right - col))
-        window = Window(left, top, right - left, bottom - top)
-        data[:, *inside], valid[inside] = read_pixels(source, sensor, window)
+    right, bottom = min(col + width, raster.source.width), min(row + height, raster.source.height)
+    inside = Window(left, top, right - left, bottom - top) if left < right and top < bottom else None
+    if inside is not None and (inside.width, inside.height) == (width, height):
+        return read_pixels(raster, sensor, inside)
+    data = np.zeros((len(sensor.bands), height, width), dtype=raster.source.dtypes[0])
+    valid = np.zeros((height, width), dtype=bool)
+    if inside is not None:
+        part = (slice(top - row, bottom - row), slice(left - col, right - col))
+        data[:, *part], valid[part] = read_pixels(raster, sensor, inside)
     return data, valid
 
 
-def _read_warped(source: DatasetReader, sensor: Sensor, grid: Grid, file: RasterFile) -> Pixels:
+def _read_warped(raster: OpenRaster, sensor: Sensor, grid: Grid, file: RasterFile) -> Pixels:
     """Resample onto the grid; invalid pixels have no weight, and spread by half a pixel at most."""
-    shape = (len(sensor.bands), grid.height, grid.width)
-    warped = np.full(shape, np.nan, dtype=np.float32)
-    target_crs = RasterioCRS.from_user_input(grid.crs.to_wkt())
-    window = _source_window(source, grid, target_crs)
-    data, valid = _read_plain(source, sensor, *window)
+    warped = np.full((len(sensor.bands), grid.height, grid.width), np.nan, dtype=np.float32)
+    target_crs = _rasterio_crs(grid.crs.to_wkt())
+    factor = _coarser(raster.source, grid, target_crs)
+    window = _source_window(raster.source, grid, target_crs, 2 * factor)
+    if factor > 1:
+        window, (data, valid) = _read_averaged(raster, sensor, window, factor)
+    else:
+        data, valid = _read_plain(raster, sensor, *window)
     if valid.any():
+        data = data.astype(np.float32)
         data[:, ~valid] = np.nan
         reproject(
             data,
             warped,
-            src_transform=file.transform @ Affine.translation(window[0], window[1]),
-            src_crs=source.crs,
+            src_transform=file.transform @ Affine.translation(*window[:2]) @ Affine.scale(factor),
+            src_crs=raster.source.crs,
             src_nodata=np.nan,
             dst_transform=grid.transform,
             dst_crs=target_crs,
@@ -85,13 +97,43 @@ def _read_warped(source: DatasetReader, sensor: Sensor, grid: Grid, file: Raster
     return warped, ~np.isnan(warped[0])
 
 
-def _source_window(source: DatasetReader, grid: Grid, target_crs: RasterioCRS) -> tuple[int, int, int, int]:
-    """Column, row, width and height of the source pixels that the grid needs, with a margin of two."""
+def _read_averaged(raster: OpenRaster, sensor: Sensor, window: Place, factor: int) -> tuple[Place, Pixels]:
+    """Read pixels ``factor`` times as large, of those that lie in the file as a whole.
+
+    Returns:
+        The window that was read, then values and validity.
+    """
+    col, row = (max(start, 0) // factor * factor for start in window[:2])
+    width = (min(window[0] + window[2], raster.source.width) - col) // factor * factor
+    height = (min(window[1] + window[3], raster.source.height) - row) // factor * factor
+    if min(width, height) < factor:
+        return window, _read_plain(raster, sensor, -1, -1, 1, 1)  # outside: valid nowhere
+    shape = (height // factor, width // factor)
+    pixels = read_pixels(raster, sensor, Window(col, row, width, height), shape, Resampling.average)
+    return (col, row, width, height), pixels
+
+
+def _coarser(source: DatasetReader, grid: Grid, target_crs: RasterioCRS) -> int:
+    """How many of the file's pixels, in whole numbers, a pixel of the grid is long, 1 at least."""
+    middle = (grid.width / 2, grid.height / 2)
+    places = [grid.transform @ (middle[0] + x, middle[1] + y) for x, y in ((0, 0), (1, 0), (0, 1))]
+    x, y = transform(target_crs, source.crs, *zip(*places, strict=True))
+    (col, row), *others = (~source.transform @ place for place in zip(x, y, strict=True))
+    return max(int(min(math.hypot(a - col, b - row) for a, b in others) + ALIGNED), 1)
+
+
+@lru_cache
+def _rasterio_crs(wkt: str) -> RasterioCRS:
+    return RasterioCRS.from_wkt(wkt)
+
+
+def _source_window(source: DatasetReader, grid: Grid, target_crs: RasterioCRS, margin: int) -> Place:
+    """Column, row, width and height of the source pixels that the grid needs, with a margin."""
     xmin, ymin, xmax, ymax = transform_bounds(target_crs, source.crs, *grid.bounds)
     corners = [~source.transform @ (x, y) for x in (xmin, xmax) for y in (ymin, ymax)]
     spans = []
     for positions, size in zip(zip(*corners, strict=True), (source.width, source.height), strict=True):
-        low = max(math.floor(min(positions)), 0) - 2
-        spans.append((low, max(min(math.ceil(max(positions)), size) + 2 - low, 1)))
+        low = max(math.floor(min(positions)), 0) - margin
+        spans.append((low, max(min(math.ceil(max(positions)), size) + margin - low, 1)))
     (col, width), (row, height) = spans
     return col, row, width, height

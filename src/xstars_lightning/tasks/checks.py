@@ -88,7 +88,7 @@ def check_batch(
     """Refuse a batch that lacks a sensor's tensors, or in which nothing can be learned.
 
     Args:
-        batch: On the CPU.
+        batch: On the CPU; pixels may still be unscaled, as ``raw_<sensor>``.
         sensors: Names of all sensors.
         learned: Those that the student sees.
         aligned: Whether sensors are aligned; else one that is learned is enough.
@@ -97,8 +97,9 @@ def check_batch(
         ValueError: Naming what is missing.
     """
     names, taught = list(sensors), set(learned)
-    wanted = [f"{kind}_{name}" for name in names for kind in ("image", "valid")]
-    if missing := [key for key in wanted if key not in batch]:
+    wanted = [("image", name) for name in names if f"raw_{name}" not in batch]
+    wanted += [("valid", name) for name in names]
+    if missing := [key for key in map("_".join, wanted) if key not in batch]:
         raise ValueError(
             f"The batch lacks {', '.join(missing)}; it has {', '.join(batch)}. Give the task the sensors of "
             "its datamodule; where a sensor saw nothing, valid_<sensor> is False."

@@ -9,10 +9,16 @@ import shapely
 from affine import Affine
 from numpy.typing import NDArray
 from pyproj import CRS
+from shapely.geometry.base import BaseGeometry
 
-from xstars_lightning.datasets.raster_file import RasterFile
+from xstars_lightning.datasets.archive.stamps import check_stamp
+from xstars_lightning.datasets.footprint import raster_box
+from xstars_lightning.datasets.handles import open_raster
+from xstars_lightning.datasets.raster_file import RasterFile, pyproj_crs
+from xstars_lightning.datasets.warping import warp_outlines
+from xstars_lightning.sensors import Sensor
 
-__all__ = ["UNKNOWN", "Footprints", "to_geometries"]
+__all__ = ["UNKNOWN", "Footprints", "concatenate", "to_geometries"]
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
@@ -75,22 +81,70 @@ class Footprints:
         rows = np.arange(len(self))[rows]
         return to_geometries(self.outline.take(pa.array(rows)))
 
-    def file(self, row: int) -> RasterFile:
+    def file(self, row: int, sensor: Sensor) -> RasterFile:
         """One scene as the readers know it.
 
+        Where the index holds no pixel grid, it is taken from the file.
+
+        Args:
+            row: Number of the scene.
+            sensor: With which the file is opened, if it must be.
+
         Raises:
-            ValueError: If the index does not hold its pixel grid.
+            FileNotFoundError: If the file has vanished.
+            OSError: If it must be opened and cannot be.
+            ValueError: If it has changed since it was indexed, or lies elsewhere than the index says.
         """
-        path, outline = self.path[row].as_py(), shapely.from_wkb(self.outline[row].as_py())
-        transform, (height, width) = Affine(*self.transform[row].tolist()), self.shape[row].tolist()
+        check_stamp(self, row)
+        path, crs = self.path[row].as_py(), self.crs[self.crs_of[row]]
+        outline = shapely.from_wkb(self.outline[row].as_py())
+        height, width = self.shape[row].tolist()
         if not height:
-            raise ValueError(
-                f"{self.source} says nothing of the pixel grid of {path} (proj:transform, proj:shape). "
-                f"Complete it with `xstars index {self.source} --out INDEX.parquet`."
-            )
+            return self._opened(path, crs, outline, sensor)
+        transform = Affine(*self.transform[row].tolist())
         corners = [transform @ corner for corner in ((0, 0), (width, 0), (width, height), (0, height))]
-        crs = self.crs[self.crs_of[row]]
         return RasterFile(path, crs, transform, width, height, shapely.Polygon(corners), outline)
+
+    def _opened(self, path: str, crs: CRS, outline: BaseGeometry, sensor: Sensor) -> RasterFile:
+        source = open_raster(path, sensor).source
+        found = pyproj_crs(source)
+        # One object per CRS: readers compare them by identity.
+        found = next((known for known in (crs, *self.crs) if known == found), found)
+        box = raster_box(source)
+        outline = shapely.intersection(box, warp_outlines([outline], [crs], found)[0])
+        if not outline.area > 0:
+            raise ValueError(
+                f"{path} does not lie where the index {self.source} says: its box is {box.wkt} "
+                f"in {found.name!r}. Correct its geometry there, or index the files by `xstars index "
+                "FOLDER --sensor NAME --out INDEX.parquet`."
+            )
+        return RasterFile(path, found, source.transform, source.width, source.height, box, outline)
+
+
+def concatenate(parts: Sequence[Footprints], source: str) -> Footprints:
+    """The scenes of one or more footprints, one after the other; equal CRSs become one object."""
+    numbers: dict[str, int] = {}
+    crs: list[CRS] = []
+    for one in (one for part in parts for one in part.crs):
+        if (text := one.to_wkt()) not in numbers:
+            # One CRS may be written in two ways.
+            numbers[text] = crs.index(one) if one in crs else len(crs)
+            crs += [one] * (numbers[text] == len(crs))
+    renumbered = [
+        np.array([numbers[one.to_wkt()] for one in part.crs], np.int32)[part.crs_of] for part in parts
+    ]
+    return Footprints(
+        pa.concat_arrays([part.path for part in parts]),
+        tuple(crs),
+        np.concatenate(renumbered),
+        np.concatenate([part.transform for part in parts]),
+        np.concatenate([part.shape for part in parts]),
+        pa.concat_arrays([part.outline for part in parts]),
+        np.concatenate([part.bounds for part in parts]),
+        np.concatenate([part.time for part in parts]),
+        np.concatenate([part.stamp for part in parts]),
+        source,
+    )
 
 
 def to_geometries(wkb: pa.LargeBinaryArray) -> NDArray[np.object_]:

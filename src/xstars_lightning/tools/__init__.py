@@ -1,0 +1,1 @@
+"""The tools of the command line that prepare and examine data."""
