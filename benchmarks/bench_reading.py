@@ -137,7 +137,7 @@ def main() -> None:
         "benchmark": f"windows per second, two sensors, {FILES} files each",
         "window_m": WINDOW,
         "rates": {
-            name: {"min": min(values), "median": statistics.median(values), "max": max(values)}
+            name: {"min": min(values), "median": round(statistics.median(values), 1), "max": max(values)}
             for name, values in rates.items()
         },
         "share_of_rasterio": round(ratio["rasterio"], 3),

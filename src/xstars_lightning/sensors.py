@@ -142,8 +142,8 @@ _SENSORS = (
         mean=(0.27059479, 0.27839213, 0.18060363),
         std=(0.1741122, 0.14797395, 0.125955),
     ),
-    # Processing baseline 04.00 (January 2022) and later adds 1000 to every value: give such
-    # products the range (1000, 11000) in a sensor of your own.
+    # Processing baseline 04.00 (January 2022) and later adds 1000 to every value. Folders (.SAFE) are read
+    # without it; give other files of such products the range (1000, 11000) in a sensor of your own.
     Sensor(
         name="sentinel2_l1c",
         bands=_L1C,

@@ -162,3 +162,23 @@ def test_real_imagery(real_data):
     assert [batch[f"image_{key}"].shape[-1] for key in sensors] == [132, 66, 22]
     for key in sensors:
         assert batch[f"valid_{key}"].float().mean() > 0.95
+
+
+def test_classes_of_a_map_are_drawn_equally_often(two_sensors, write_raster):
+    classes = np.ones((1, 300, 300), dtype=np.uint8)
+    classes[:, :, 240:] = 2  # a fifth of the ground
+    path = write_raster("classes.tif", classes, (600_000, 5_000_000), res=10.0)
+    dm = module(two_sensors, strata=str(path), val_fraction=0.0, windows_per_epoch=2000)
+    dm.setup("fit")
+    right = [(x.start + x.stop) / 2 > 602_400 for x, _ in dm.train_sampler]
+    assert np.mean(right) == pytest.approx(0.5, abs=0.05)
+
+
+def test_windows_never_touch_avoided_ground(two_sensors, tmp_path):
+    avoided = shapely.box(601_400, 4_998_400, 601_600, 4_998_600)
+    gpd.GeoSeries([avoided], crs="EPSG:32631").to_file(tmp_path / "test_set.gpkg")
+    for options, touches in (({}, True), ({"avoid": str(tmp_path / "test_set.gpkg")}, False)):
+        dm = module(two_sensors, windows_per_epoch=500, **options)
+        dm.setup("fit")
+        windows = [shapely.box(x.start, y.start, x.stop, y.stop) for x, y in dm.train_sampler]
+        assert any(window.intersects(avoided) for window in windows) is touches

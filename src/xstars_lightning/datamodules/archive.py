@@ -121,10 +121,11 @@ class ArchiveDataModule(WindowsDataModule):
             dataset.pairs = pairs = without(pairs, partial(read_area, self.avoid), reach)
         # Reading moves a window by half a pixel at most, and a warp reads a pixel beyond it.
         margin = 2 * max(dataset.resolutions.values())
+        strata = None if self.strata is None else Strata.from_file(self.strata, self.strata_column)
         cells = Cells(self.block or 10 * self.window, self.val_fraction, self.seed, margin)
         ground = (pairs, self.window)
         self.train_sampler = PairWindowSampler(
-            *ground, self.windows_per_epoch, self.min_valid, cells, strata=self._strata(), seed=self.seed
+            *ground, self.windows_per_epoch, self.min_valid, cells, strata=strata, seed=self.seed
         )
         if self.val_fraction > 0:
             self.val_sampler = PairGridSampler(*ground, self.min_valid, cells, "val", limit=self.val_windows)
@@ -144,10 +145,3 @@ class ArchiveDataModule(WindowsDataModule):
         if self.pairs is not None:
             pairs.write(self.pairs)
         return pairs
-
-    def _strata(self) -> Strata | None:
-        if self.strata is None:
-            return None
-        if self.strata_column is None:
-            return Strata.from_raster(self.strata)
-        return Strata.from_vector(self.strata, self.strata_column)

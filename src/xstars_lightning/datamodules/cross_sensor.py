@@ -9,6 +9,7 @@ from xstars_lightning.datasets.cross_sensor import CrossSensorDataset
 from xstars_lightning.datasets.raster import NativeRasterDataset
 from xstars_lightning.samplers import GridWindowSampler, RandomWindowSampler, commensurable_size
 from xstars_lightning.samplers.split import Split, split_at, split_blocks
+from xstars_lightning.samplers.strata import Strata
 from xstars_lightning.sensors import Sensor
 
 __all__ = ["CrossSensorDataModule"]
@@ -35,6 +36,8 @@ class CrossSensorDataModule(WindowsDataModule):
             windows that touch it never train.
         avoid: Raster or vector file of ground that windows never touch, such as that of a downstream
             test set.
+        strata: Raster of classes, or vector file of regions, to draw equally often.
+        strata_column: Column of that vector file that names the region.
         min_valid: Least share of a window at which every sensor, or ``min_sensors``, has valid pixels.
         min_sensors: Fewest sensors that must see a window; None: all. With 1, windows serve
             self-distillation alone, with 2 or more also alignment.
@@ -58,6 +61,8 @@ class CrossSensorDataModule(WindowsDataModule):
         block: float | None = None,
         val_area: str | None = None,
         avoid: str | None = None,
+        strata: str | None = None,
+        strata_column: str | None = None,
         min_valid: float = 0.95,
         min_sensors: int | None = None,
         max_lost: float = 0.01,
@@ -73,6 +78,8 @@ class CrossSensorDataModule(WindowsDataModule):
         self.block = block
         self.val_area = val_area
         self.avoid = avoid
+        self.strata = strata
+        self.strata_column = strata_column
         self.min_valid = min_valid
         self.seed = seed
 
@@ -86,8 +93,15 @@ class CrossSensorDataModule(WindowsDataModule):
         self.window = commensurable_size(self.window, resolutions)
         split = self._split(dataset)
         ground = (dataset.snap, split.train, self.min_valid)
+        strata = None if self.strata is None else Strata.from_file(self.strata, self.strata_column)
         self.train_sampler = RandomWindowSampler(
-            dataset.area, self.window, self.windows_per_epoch, *ground, seed=self.seed
+            dataset.area,
+            self.window,
+            self.windows_per_epoch,
+            *ground,
+            seed=self.seed,
+            strata=strata,
+            crs=dataset.crs,
         )
         if self.val_area is not None or self.val_fraction > 0:
             self.val_sampler = GridWindowSampler(

@@ -87,6 +87,11 @@ class Strata:
         drawn = rasterize(shapes, (height, width), fill=-1, transform=transform, dtype="int16")
         return cls(tuple(names.tolist()), drawn, transform, frame.crs)
 
+    @classmethod
+    def from_file(cls, path: str | Path, column: str | None = None) -> "Strata":
+        """Classes of a raster, or of a vector file by a column of it."""
+        return cls.from_raster(path) if column is None else cls.from_vector(path, column)
+
     def at(self, x: Float, y: Float) -> Int:
         """Class (N,) of points in ``crs``; -1 where there is none."""
         with np.errstate(invalid="ignore"):  # infinite: points without a place in the CRS
