@@ -4,7 +4,9 @@ import pytest
 import torch
 from torchgeo.datasets import stack_samples
 
+from xstars_lightning.datamodules import CrossSensorDataModule
 from xstars_lightning.datamodules.lost import CountingLoader, LostWindows, ReplacingDataset
+from xstars_lightning.datasets import CrossSensorDataset
 from xstars_lightning.datasets.handles import RemoteReadError
 
 
@@ -51,8 +53,36 @@ def test_the_same_window_has_the_same_replacement():
 
 
 def test_too_many_lost_windows_stop_the_run():
-    with pytest.raises(OSError, match=r"4 of 150 windows .* max_lost 2.00%"):
-        list(loader({7, 60, 120, 130}, share=0.02))
+    with pytest.raises(OSError, match=r"3 of 150 windows .* max_lost 0.20%"):
+        list(loader({7, 60, 120}, share=0.002))
+
+
+def test_a_few_early_ones_do_not(caplog):
+    ours = loader({1, 2, 3}, share=0.01)
+    assert len(list(ours)) == 4
+    assert "3 of 200 windows so far were replaced" in caplog.text
+
+
+def test_the_look_before_training_replaces_them_too(two_sensors, monkeypatch):
+    dm = CrossSensorDataModule(
+        paths={key: str(two_sensors / key) for key in ("high", "low")},
+        sensors=dict.fromkeys(("high", "low"), "sentinel2_rgb"),
+        window=240,
+        batch_size=4,
+        windows_per_epoch=16,
+    )
+    dm.setup("validate")
+    first = next(dm.train_sampler.since(0))
+    read = CrossSensorDataset.__getitem__
+
+    def vanished(dataset, window):
+        if window == first:
+            raise RemoteReadError("Cannot read https://archive/a.tif: 404.")
+        return read(dataset, window)
+
+    monkeypatch.setattr(CrossSensorDataset, "__getitem__", vanished)
+    assert len(dm.first_samples(4)) == 4
+    assert torch.cat([batch["bounds"] for batch in dm.train_dataloader()]).shape == (16, 9)
 
 
 def test_none_may_be_lost_if_so_stated():

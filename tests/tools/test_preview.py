@@ -7,11 +7,7 @@ import pytest
 import torch
 from matplotlib import pyplot as plt
 
-from xstars_lightning.datamodules import CrossSensorDataModule
-from xstars_lightning.datasets.archive.dataset import ArchiveDataset
-from xstars_lightning.datasets.archive.joining import join
-from xstars_lightning.datasets.archive.scan import scan
-from xstars_lightning.samplers.pair_windows import PairWindowSampler
+from xstars_lightning.datamodules import ArchiveDataModule, CrossSensorDataModule
 from xstars_lightning.sensors import Sensor
 from xstars_lightning.tools.preview import preview
 from xstars_lightning.tools.preview_facts import gather
@@ -45,14 +41,11 @@ def archive(write_raster):
         write_raster(f"coarse/b_2021{days[1]}_{zone}.tif", pixels, (x, 5_000_000), res=20.0, crs=crs)
     root = write_raster("other.tif", pixels).parent
     sensors = {"fine": SENSOR, "coarse": Sensor("coarse", SENSOR.bands, 20, (0, 255), *[(0.5,) * 3] * 2)}
-    indexes = {key: scan([str(root / key)], sensor, outlines=False) for key, sensor in sensors.items()}
-    pairs = join(indexes)
+    paths = {key: str(root / key) for key in sensors}
     options = {"windows_per_epoch": 20, "window": 400.0, "batch_size": 4, "num_workers": 2}
-    sampler = PairWindowSampler(pairs, 400.0, 20)
-    dataset = ArchiveDataset(indexes, sensors, pairs)
-    return SimpleNamespace(
-        dataset=dataset, sensors=sensors, train_sampler=sampler, val_sampler=None, **options
-    )
+    datamodule = ArchiveDataModule(paths, sensors, val_fraction=0.0, **options)
+    datamodule.setup("fit")
+    return datamodule
 
 
 def test_folders_are_told_and_drawn(folders, capsys, tmp_path):
@@ -119,13 +112,9 @@ def test_chips_without_a_place_have_no_map(tmp_path, capsys):
             return {"raw_a": pixels, "valid_a": torch.ones(1, 20, 20, dtype=torch.bool)}
 
     options = {"windows_per_epoch": 5, "window": None, "batch_size": 1, "num_workers": 0}
-    preview(
-        SimpleNamespace(
-            dataset=Chips(), sensors={"a": SENSOR}, train_sampler=range(5), val_sampler=[0], **options
-        ),
-        str(tmp_path / "chips.png"),
-        windows=3,
-    )
+    options |= {"dataset": Chips(), "reader": lambda spares: Chips(), "sensors": {"a": SENSOR}}
+    datamodule = SimpleNamespace(train_sampler=range(5), val_sampler=[0], **options)
+    preview(datamodule, str(tmp_path / "chips.png"), windows=3)
     said = capsys.readouterr().out
     assert "200 m, 0.04 km²" in said
     assert "ground" not in said

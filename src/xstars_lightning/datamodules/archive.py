@@ -1,5 +1,6 @@
 """Indexes of scenes, one per sensor -> batches of windows of pairs that lie near in space and time."""
 
+import logging
 import math
 import os
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from xstars_lightning.datamodules.windows import WindowsDataModule
 from xstars_lightning.datasets.archive.avoiding import without
 from xstars_lightning.datasets.archive.dataset import ArchiveDataset
 from xstars_lightning.datasets.archive.fingerprint import fingerprint
-from xstars_lightning.datasets.archive.footprints import Footprints
+from xstars_lightning.datasets.archive.footprints import Footprints, concatenate
 from xstars_lightning.datasets.archive.geoparquet import read_index
 from xstars_lightning.datasets.archive.joining import join
 from xstars_lightning.datasets.archive.pairs import Pairs
@@ -26,6 +27,10 @@ from xstars_lightning.sensors import Sensor
 
 __all__ = ["ArchiveDataModule"]
 
+logger = logging.getLogger(__name__)
+ENDINGS = (".parquet", ".geoparquet")
+MANY = 500  # files
+
 
 class ArchiveDataModule(WindowsDataModule):
     """Windows of pairs of scenes, from archives of any size, in any number of coordinate systems.
@@ -34,8 +39,8 @@ class ArchiveDataModule(WindowsDataModule):
     float64, each window in the CRS of the finest sensor's scene.
 
     Args:
-        paths: Index (``xstars index``, or a GeoParquet or STAC catalogue) per sensor; folders and files are
-            indexed first, at each start.
+        paths: Index (``xstars index``, or a GeoParquet or STAC catalogue) per sensor, or a list of them;
+            folders and files are indexed at each start.
         sensors: Sensor, or its name in the catalogue, under the same keys.
         window: Side of a window in metres; rounded up to whole pixels of all sensors where their
             resolutions have a common multiple.
@@ -132,13 +137,26 @@ class ArchiveDataModule(WindowsDataModule):
         self.dataset = dataset
 
     def _index(self, key: str) -> Footprints:
-        path = self.paths[key]
-        if isinstance(path, str) and path.endswith((".parquet", ".geoparquet")):
-            return read_index(path)
-        return scan(path, self.sensors[key])
+        given = self.paths[key]
+        paths = [given] if isinstance(given, str) else given
+        if all(path.endswith(ENDINGS) for path in paths):
+            parts = [read_index(path) for path in paths]
+            return parts[0] if len(parts) == 1 else concatenate(parts, ", ".join(paths))
+        found = scan(paths, self.sensors[key])
+        if len(found) > MANY:
+            logger.warning(
+                "Index %s once, by `xstars index`: %d files are opened at each start.", key, len(found)
+            )
+        return found
+
+    def _finest(self, indexes: Mapping[str, Footprints]) -> str | None:
+        """The sensor of the smallest nominal pixels, where an index, a catalogue, does not tell them."""
+        if all(index.shape.all() for index in indexes.values()):
+            return None
+        return min(self.sensors, key=lambda key: self.sensors[key].resolution)
 
     def _join(self, indexes: Mapping[str, Footprints]) -> Pairs:
-        options = (None, self.max_days, self.match, self.min_sensors)
+        options = (self._finest(indexes), self.max_days, self.match, self.min_sensors)
         if self.pairs is not None and os.path.exists(self.pairs):
             return Pairs.read(self.pairs, fingerprint(indexes, *options))
         pairs = join(indexes, *options)

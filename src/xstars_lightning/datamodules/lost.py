@@ -16,7 +16,7 @@ __all__ = ["CountingLoader", "LostWindows", "ReplacingDataset"]
 logger = logging.getLogger(__name__)
 Sample = dict[str, Tensor]
 TRIES = 8
-LEAST = 100  # windows before a share means anything
+LEAST = 1000  # windows; before, the share of these counts, lest two lost ones in the first batch end a run
 
 
 class ReplacingDataset(Dataset[Sample]):
@@ -105,5 +105,7 @@ class CountingLoader(DataLoader[Sample]):
         self.lost = lost
 
     def __iter__(self) -> Iterator[Sample]:  # type: ignore[override]
-        """Yield batches without ``replaced``."""
-        return map(self.lost.count, super().__iter__())
+        """Yield batches without ``replaced``; say at the end how many windows were."""
+        yield from map(self.lost.count, super().__iter__())
+        if self.lost.replaced:
+            logger.warning("%d of %d windows so far were replaced.", self.lost.replaced, self.lost.windows)

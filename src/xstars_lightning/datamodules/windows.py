@@ -99,9 +99,15 @@ class WindowsDataModule(BaseDataModule):
                 f"windows_per_epoch {self.windows_per_epoch} gives each process {len(self.train_sampler)} "
                 f"windows, fewer than batch_size {self.batch_size}: raise the one, lower the other."
             )
-        samples = [self.dataset[window] for window in islice(self.train_sampler.since(0), PREFLIGHT_WINDOWS)]
+        samples = self.first_samples(PREFLIGHT_WINDOWS)
         for complaint in inspect_windows(samples, self.sensors, self.min_sensors == len(self.sensors)):
             rank_zero_warn(complaint)
+
+    def first_samples(self, count: int) -> list[Batch]:
+        """The first training windows, scaled; others in place of those that cannot be read."""
+        windows = list(islice(self.train_sampler.since(0), max(count, SPARES)))
+        reader = self.reader(windows)
+        return [scale_batch(reader[window], self.sensors) for window in windows[:count]]
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Random windows outside the validation area."""
@@ -112,7 +118,7 @@ class WindowsDataModule(BaseDataModule):
         paced = PacedSampler(self.train_sampler, lambda: self._progress.windows(self.trainer))
         spares = list(islice(self.train_sampler.since(0), SPARES))
         return ResumableLoader(
-            self._reader(spares), sampler=paced, drop_last=True, lost=self._lost, **self._loading()
+            self.reader(spares), sampler=paced, drop_last=True, lost=self._lost, **self._loading()
         )
 
     def val_dataloader(self) -> DataLoader[Batch] | list[DataLoader[Batch]]:
@@ -121,10 +127,10 @@ class WindowsDataModule(BaseDataModule):
             return []
         sampler = PacedSampler(self.val_sampler, lambda: None)
         spares = list(islice(self.val_sampler, SPARES))
-        return CountingLoader(self._reader(spares), sampler=sampler, lost=self._lost, **self._loading())
+        return CountingLoader(self.reader(spares), sampler=sampler, lost=self._lost, **self._loading())
 
-    def _reader(self, spares: list[Any]) -> ReplacingDataset:
-        """The dataset as loaders read it: pixels as they are in the files."""
+    def reader(self, spares: list[Any]) -> ReplacingDataset:
+        """The dataset as loaders read it: pixels as they are in the files, and spares for lost windows."""
         raw = copy.copy(self.dataset)
         raw.raw = True
         return ReplacingDataset(raw, spares)

@@ -1,6 +1,5 @@
 """What a run would see, gathered from a datamodule."""
 
-import copy
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -156,8 +155,7 @@ def _read(
     datamodule: Any, stream: Sequence[Any], windows: int
 ) -> tuple[list[Sample], dict[str, tuple[int, int]], Reading]:
     """The first windows, thinned, their shapes, and the speed of reading these and more as loaders do."""
-    reader = copy.copy(datamodule.dataset)
-    reader.raw = True
+    reader = datamodule.reader(list(stream[:windows]))
     samples: list[Sample] = []
     shapes: dict[str, tuple[int, int]] = {}
     seconds, count = 0.0, 0
