@@ -1,8 +1,10 @@
 """A small X-STARS on random windows of two sensors."""
 
 import lightning.pytorch as pl
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.utils.data import DataLoader
 
 from xstars_lightning.tasks import XStars
@@ -61,3 +63,27 @@ def make_trainer(tmp_path):
         return pl.Trainer(**(defaults | options))
 
     return make
+
+
+COLOURS = {1: (200, 170, 40), 2: (20, 40, 160), 3: (20, 110, 30)}
+
+
+@pytest.fixture
+def loveda(tmp_path):
+    """LoveDA's layout, 64 pixels: quarters in the colours of their classes, one unlabelled."""
+    rng = np.random.default_rng(0)
+    for split, count in (("Train", 6), ("Val", 3)):
+        for scene in ("Urban", "Rural"):
+            for number in range(count):
+                mask = np.kron(rng.permutation([0, 1, 2, 3]).reshape(2, 2), np.ones((32, 32))).astype(
+                    np.uint8
+                )
+                image = np.zeros((64, 64, 3))
+                for value, colour in COLOURS.items():
+                    image[mask == value] = colour
+                image = np.clip(image + rng.integers(-10, 11, image.shape), 0, 255).astype(np.uint8)
+                folder = tmp_path / "data" / split / scene
+                for kind, pixels in (("images_png", image), ("masks_png", mask)):
+                    (folder / kind).mkdir(parents=True, exist_ok=True)
+                    Image.fromarray(pixels).save(folder / kind / f"{number}.png")
+    return str(tmp_path / "data")

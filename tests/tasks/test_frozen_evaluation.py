@@ -14,7 +14,7 @@ from xstars_lightning.datamodules.eurosat import EuroSATRGBDataModule
 from xstars_lightning.datasets.eurosat import EuroSATRGB
 from xstars_lightning.evaluation import label_subset, split_hash
 from xstars_lightning.models import CrossSensorEncoder, save_encoder
-from xstars_lightning.sensors import get_sensor
+from xstars_lightning.sensors import Sensor, get_sensor
 from xstars_lightning.tasks.frozen_evaluation import FrozenEvaluation
 
 OPTIONS = {"image_size": 32, "k": 3, "fractions": (0.5, 1.0), "draws": 2}
@@ -124,7 +124,8 @@ def test_output_folder_can_be_chosen(datamodule, tmp_path):
     make_trainer(tmp_path).test(
         FrozenEvaluation(**OPTIONS, output_dir=str(folder)), datamodule, verbose=False
     )
-    assert sorted(path.name for path in folder.iterdir()) == ["confusion_matrix.png", "evaluation.json"]
+    names = {"confusion_matrix.png", "evaluation.json", "labels.json"}
+    assert {path.name for path in folder.iterdir()} == names
 
 
 @pytest.mark.parametrize(
@@ -145,8 +146,9 @@ def test_options_out_of_their_domain(options, error, message):
 
 
 def test_weights_without_a_patch_embedding_for_the_bands(weights):
-    with pytest.raises(ValueError, match="No sensor of the encoder has the bands of 'naip'"):
-        FrozenEvaluation({"naip": "naip_rgbn"}, str(weights))
+    infrared = Sensor("infrared", ("nir", "red"), 1, (0, 1), (0.5, 0.5), (0.1, 0.1), ("nir",) * 3)
+    with pytest.raises(ValueError, match="No sensor of the encoder has the bands of 'infrared'"):
+        FrozenEvaluation({"infrared": infrared}, str(weights))
 
 
 def test_more_neighbours_than_images(datamodule, tmp_path):

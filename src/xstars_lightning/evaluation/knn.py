@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["knn_classify"]
+__all__ = ["knn_classify", "knn_shares", "nearest"]
 
 _CHUNK = 1024  # queries at once: 1024 x 100,000 similarities are 400 MB
 
@@ -41,31 +41,61 @@ def knn_classify(
         [0] https://arxiv.org/abs/1805.01978
         [1] https://arxiv.org/abs/2104.14294
     """
-    if not 1 <= k <= len(train_features):
-        raise ValueError(
-            f"k={k} neighbours were asked for, the bank holds {len(train_features)} features; "
-            "choose k between 1 and the size of the bank."
-        )
-    if temperature <= 0:
-        raise ValueError(f"temperature must be positive, got {temperature}; 0.07 is usual.")
+    _check(train_features, k, temperature)
     if int(train_labels.min()) < 0 or int(train_labels.max()) >= num_classes:
         raise ValueError(
             f"train_labels range from {int(train_labels.min())} to {int(train_labels.max())}; "
             f"with num_classes={num_classes} they must lie in [0, {num_classes - 1}]."
         )
-    bank = functional.normalize(train_features.float(), dim=1)
-    chunks = functional.normalize(features.float(), dim=1).split(_CHUNK)
-    with torch.autocast(bank.device.type, enabled=False):
-        votes = [_vote(chunk, bank, train_labels, k, temperature, num_classes) for chunk in chunks]
-    return torch.cat(votes)
+    similarity, neighbours = nearest(train_features, features, k)
+    weights = _weigh(similarity, temperature)
+    votes = weights.new_zeros(len(features), num_classes)
+    return votes.scatter_add_(1, train_labels[neighbours], weights).argmax(dim=1)
 
 
-def _vote(
-    queries: Tensor, bank: Tensor, labels: Tensor, k: int, temperature: float, num_classes: int
+def knn_shares(
+    train_features: Tensor, train_labels: Tensor, features: Tensor, k: int = 20, temperature: float = 0.07
 ) -> Tensor:
-    """Unit queries (Q, D) and bank (M, D) -> classes (Q,)."""
-    similarity, neighbours = (queries @ bank.T).topk(k, dim=1)
+    """Weighted share of the k nearest training features that have each of several labels.
+
+    Args:
+        train_features: The bank (M, D).
+        train_labels: Which classes each has (M, C), 0 or 1.
+        features: What to classify (N, D).
+        k: As for :func:`knn_classify`, with its errors.
+        temperature: Likewise.
+
+    Returns:
+        Shares in [0, 1] (N, C).
+    """
+    _check(train_features, k, temperature)
+    similarity, neighbours = nearest(train_features, features, k)
+    weights = _weigh(similarity, temperature)
+    weights = weights / weights.sum(dim=1, keepdim=True)
+    labels = train_labels.float()
+    chunks = zip(weights.split(_CHUNK), neighbours.split(_CHUNK), strict=True)
+    return torch.cat([torch.einsum("qk,qkc->qc", w, labels[near]) for w, near in chunks])
+
+
+def nearest(bank: Tensor, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Cosines of the k nearest and their positions in the bank (M, D), each (N, k), for queries (N, D)."""
+    bank = functional.normalize(bank.float(), dim=1)
+    chunks = functional.normalize(queries.float(), dim=1).split(_CHUNK)
+    with torch.autocast(bank.device.type, enabled=False):
+        found = [(chunk @ bank.T).topk(k, dim=1) for chunk in chunks]
+    return torch.cat([part.values for part in found]), torch.cat([part.indices for part in found])
+
+
+def _weigh(similarity: Tensor, temperature: float) -> Tensor:
     # Subtracting the best leaves the winner as it is and keeps exp() finite at small temperatures.
-    weights = ((similarity - similarity[:, :1]) / temperature).exp()
-    votes = weights.new_zeros(len(queries), num_classes)
-    return votes.scatter_add_(1, labels[neighbours], weights).argmax(dim=1)
+    return ((similarity - similarity[:, :1]) / temperature).exp()
+
+
+def _check(bank: Tensor, k: int, temperature: float) -> None:
+    if not 1 <= k <= len(bank):
+        raise ValueError(
+            f"k={k} neighbours were asked for, the bank holds {len(bank)} features; "
+            "choose k between 1 and the size of the bank."
+        )
+    if temperature <= 0:
+        raise ValueError(f"temperature must be positive, got {temperature}; 0.07 is usual.")

@@ -1,7 +1,9 @@
 """Logistic regression as a classifier of frozen features."""
 
+import os
 import warnings
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +15,9 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-__all__ = ["DEFAULT_STRENGTH", "STRENGTHS", "ProbeResult", "linear_probe"]
+__all__ = ["DEFAULT_STRENGTH", "STRENGTHS", "ProbeResult", "fit_logistic", "linear_probe"]
+
+Array = npt.NDArray[np.generic]
 
 #: Inverse strengths of the L2 penalty (``C`` of scikit-learn) among which validation chooses.
 STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
@@ -64,25 +68,28 @@ def linear_probe(
     scaler = StandardScaler().fit(_array(train_features))
     inputs, targets = scaler.transform(_array(train_features)), _array(train_labels)
     if validation is None:
-        best = _fit(inputs, targets, DEFAULT_STRENGTH)
+        (best,) = fit_logistic([(inputs, targets, DEFAULT_STRENGTH)])
     else:
         held_out, truth = scaler.transform(_array(validation[0])), _array(validation[1])
-        candidates = [_fit(inputs, targets, strength) for strength in sorted(strengths)]
+        candidates = fit_logistic([(inputs, targets, strength) for strength in sorted(strengths)])
         best = max(candidates, key=lambda model: model.score(held_out, truth))
     predictions = torch.from_numpy(best.predict(scaler.transform(_array(features))))
     return ProbeResult(predictions, float(best.C))
 
 
-def _array(tensor: Tensor) -> npt.NDArray[np.generic]:
-    array: npt.NDArray[np.generic] = tensor.detach().cpu().numpy()
+def _array(tensor: Tensor) -> Array:
+    array: Array = tensor.detach().cpu().numpy()
     return array
 
 
-def _fit(
-    inputs: npt.NDArray[np.generic], targets: npt.NDArray[np.generic], strength: float
-) -> LogisticRegression:
+def fit_logistic(problems: Sequence[tuple[Array, Array, float]]) -> list[LogisticRegression]:
+    """Fit on standardised inputs (M, D), targets (M,) and strengths, as many at once as there are cores."""
     # The threads of the linear algebra wait busily for each other at every one of these small
     # products: on a machine that does anything else they are many times slower than one alone.
-    with warnings.catch_warnings(), threadpool_limits(1):
+    with warnings.catch_warnings(), threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as threads:
         warnings.simplefilter("ignore", ConvergenceWarning)  # see _MAX_ITERATIONS
-        return LogisticRegression(C=strength, max_iter=_MAX_ITERATIONS).fit(inputs, targets)
+        return list(threads.map(_fit, *zip(*problems, strict=True)))
+
+
+def _fit(inputs: Array, targets: Array, strength: float) -> LogisticRegression:
+    return LogisticRegression(C=strength, max_iter=_MAX_ITERATIONS).fit(inputs, targets)

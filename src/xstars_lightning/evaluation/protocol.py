@@ -1,132 +1,121 @@
-"""What is reported about frozen features: kNN, and linear probes over fractions of the labels."""
+"""What is reported about frozen features: kNN, and linear probes over amounts of labels."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from statistics import fmean, stdev
 
+import numpy as np
 from torch import Tensor
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
-from xstars_lightning.evaluation.knn import knn_classify
+from xstars_lightning.evaluation.bootstrap import Array, interval, resample_macro_precision, resample_mean
+from xstars_lightning.evaluation.knn import knn_classify, knn_shares
+from xstars_lightning.evaluation.label_draws import draw_labels
 from xstars_lightning.evaluation.linear_probe import linear_probe
-from xstars_lightning.evaluation.splits import label_subset, split_hash
+from xstars_lightning.evaluation.multi_label import average_precision, one_vs_rest_probe
+from xstars_lightning.evaluation.scores import (
+    EmbeddedSplit,
+    FewLabelScore,
+    ProbeScore,
+    RankedProbeScore,
+    RankedScore,
+    Score,
+)
+from xstars_lightning.evaluation.splits import split_hash
 
-__all__ = ["EmbeddedSplit", "FewLabelScore", "ProbeScore", "Score", "score_knn", "score_probes"]
+__all__ = [
+    "EmbeddedSplit",
+    "FewLabelScore",
+    "ProbeScore",
+    "RankedProbeScore",
+    "RankedScore",
+    "Score",
+    "score_knn",
+    "score_probes",
+]
 
 
-@dataclass(frozen=True)
-class EmbeddedSplit:
-    """Features of the images of one split.
+def score_knn(train: EmbeddedSplit, test: EmbeddedSplit, k: int, temperature: float) -> Score | RankedScore:
+    """Score of the k nearest neighbours with all training images as the bank.
 
-    Args:
-        features: Features (N, D), float32.
-        labels: Classes (N,).
-        names: Name of every image, for hashes.
-        class_names: Names of all classes.
-
-    Raises:
-        ValueError: If a feature is not finite or a label is not a position in ``class_names``.
+    Accuracy of :func:`knn_classify`; where images have several labels, average precision of
+    :func:`knn_shares`.
     """
-
-    features: Tensor
-    labels: Tensor
-    names: Sequence[str]
-    class_names: Sequence[str]
-
-    def __post_init__(self) -> None:
-        low, high = int(self.labels.min()), int(self.labels.max())
-        if low < 0 or high >= len(self.class_names):
-            raise ValueError(
-                f"Labels range from {low} to {high}, but there are {len(self.class_names)} classes "
-                f"({', '.join(self.class_names)}); labels must be positions among them."
-            )
-        if not bool(self.features.isfinite().all()):
-            raise ValueError(
-                "The encoder gives features that are not finite; its weights come from a run that diverged, "
-                "or the images hold NaN."
-            )
-
-
-@dataclass(frozen=True)
-class Score:
-    """Accuracy in [0, 1], over all and per class (None where there is no image), and what lies behind.
-
-    ``confusion[i][j]`` counts the images of class i that were taken for class j.
-    """
-
-    accuracy: float
-    per_class: Mapping[str, float | None]
-    confusion: Sequence[Sequence[int]]
-
-
-@dataclass(frozen=True)
-class ProbeScore(Score):
-    """Score of a linear probe fitted on the ``labels`` images of one draw."""
-
-    seed: int
-    labels: int
-    labels_hash: str
-    strength: float
-
-
-@dataclass(frozen=True)
-class FewLabelScore:
-    """Mean and sample standard deviation (None of a single draw) over draws of the labels."""
-
-    fraction: float
-    mean: float
-    spread: float | None
-    draws: Sequence[ProbeScore]
-
-
-def score_knn(train: EmbeddedSplit, test: EmbeddedSplit, k: int, temperature: float) -> Score:
-    """Accuracy of :func:`knn_classify` with all training images as the bank."""
+    if test.several:
+        shares = knn_shares(train.features, train.labels, test.features, k, temperature)
+        return _ranked(RankedScore, shares, test)[0]
+    classes = len(test.class_names)
     predictions = knn_classify(
-        train.features, train.labels, test.features, k, temperature, num_classes=len(test.class_names)
+        train.features, train.labels, test.features, k, temperature, num_classes=classes
     )
-    return Score(*_compare(predictions, test))
+    return _classified(Score, predictions, test)[0]
 
 
 def score_probes(
-    splits: Mapping[str, EmbeddedSplit], fractions: Sequence[float], draws: int, seed: int
+    splits: Mapping[str, EmbeddedSplit],
+    fractions: Sequence[float],
+    draws: int,
+    seed: int,
+    shots: Sequence[int] = (),
 ) -> Iterator[FewLabelScore]:
-    """Accuracy of :func:`linear_probe` for every fraction of the training labels.
+    """Score of linear probes for every amount of training labels.
+
+    That of :func:`linear_probe`, or, where images have several labels, of :func:`one_vs_rest_probe`.
 
     Args:
         splits: ``train`` and ``test``; ``val``, where it is given, chooses the penalty with all
-            its labels, whatever the fraction.
+            its labels, whatever the amount.
         fractions: Shares of the training labels, in (0, 1].
-        draws: Draws of each fraction below 1, seeded ``seed``, ``seed + 1``, ...
+        draws: Draws of each amount but all, seeded ``seed``, ``seed + 1``, ...
         seed: Of the first draw.
+        shots: Labels of every class, after the fractions.
     """
-    for fraction in fractions:
-        seeds = range(seed, seed + (draws if fraction < 1 else 1))
-        scores = [_score_probe(splits, fraction, draw) for draw in seeds]
-        values = [score.accuracy for score in scores]
-        yield FewLabelScore(fraction, fmean(values), stdev(values) if len(values) > 1 else None, scores)
+    amounts: list[tuple[float | None, int | None]] = [(fraction, None) for fraction in fractions]
+    for fraction, count in amounts + [(None, count) for count in shots]:
+        seeds = range(seed, seed + (1 if fraction == 1 else draws))
+        results = [_score_probe(splits, draw, fraction, count) for draw in seeds]
+        scores = [score for score, _ in results]
+        values = [score.main for score in scores]
+        spread = stdev(values) if len(values) > 1 else None
+        sure = interval(np.mean([samples for _, samples in results], axis=0))
+        yield FewLabelScore(fraction, fmean(values), spread, scores, count, sure)
 
 
-def _score_probe(splits: Mapping[str, EmbeddedSplit], fraction: float, seed: int) -> ProbeScore:
+def _score_probe(
+    splits: Mapping[str, EmbeddedSplit], seed: int, fraction: float | None, shots: int | None
+) -> tuple[ProbeScore | RankedProbeScore, Array]:
+    """The score of one draw, and that of the resampled test images."""
     train, test, held_out = splits["train"], splits["test"], splits.get("val")
-    chosen = label_subset(train.labels, fraction, seed, train.class_names)
-    result = linear_probe(
-        train.features[chosen],
-        train.labels[chosen],
-        test.features,
-        validation=(held_out.features, held_out.labels) if held_out else None,
-    )
-    labels_hash = split_hash([train.names[index] for index in chosen.tolist()])
-    return ProbeScore(*_compare(result.predictions, test), seed, len(chosen), labels_hash, result.strength)
+    chosen = draw_labels(train.labels, seed, train.class_names, fraction, shots)
+    names_hash = split_hash([train.names[index] for index in chosen.tolist()])
+    data = (train.features[chosen], train.labels[chosen], test.features)
+    validation = (held_out.features, held_out.labels) if held_out else None
+    if test.several:
+        ranked = one_vs_rest_probe(*data, validation=validation)
+        about = (seed, len(chosen), names_hash, ranked.strength)
+        return _ranked(RankedProbeScore, ranked.scores, test, *about)
+    result = linear_probe(*data, validation=validation)
+    about = (seed, len(chosen), names_hash, result.strength)
+    return _classified(ProbeScore, result.predictions, test, *about)
 
 
-def _compare(
-    predictions: Tensor, test: EmbeddedSplit
-) -> tuple[float, dict[str, float | None], list[list[int]]]:
-    """Predicted classes (N,) -> the fields of a score."""
+def _ranked[S: RankedScore](
+    kind: type[S], scores: Tensor, test: EmbeddedSplit, *about: float | str
+) -> tuple[S, Array]:
+    macro, micro, values = average_precision(scores, test.labels)
+    per_class = dict(zip(test.class_names, values, strict=True))
+    samples = resample_macro_precision(scores, test.labels)
+    return kind(macro, micro, per_class, *about, interval=interval(samples)), samples
+
+
+def _classified[S: Score](
+    kind: type[S], predictions: Tensor, test: EmbeddedSplit, *about: float | str
+) -> tuple[S, Array]:
     confusion = multiclass_confusion_matrix(predictions, test.labels, num_classes=len(test.class_names))
     counts, correct = confusion.sum(dim=1).tolist(), confusion.diagonal().tolist()
     per_class = {
         name: right / count if count else None
         for name, right, count in zip(test.class_names, correct, counts, strict=True)
     }
-    return sum(correct) / sum(counts), per_class, confusion.tolist()
+    samples = resample_mean(predictions == test.labels)
+    accuracy = sum(correct) / sum(counts)
+    return kind(accuracy, per_class, confusion.tolist(), *about, interval=interval(samples)), samples

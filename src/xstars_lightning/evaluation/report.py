@@ -10,13 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from rich.table import Table
 
-from xstars_lightning.evaluation.protocol import FewLabelScore, Score
+from xstars_lightning.evaluation.scores import FewLabelScore, RankedScore, Score
 
-__all__ = ["plot_confusion", "save_report", "score_table"]
+__all__ = ["flat_scores", "plot_confusion", "resolution_table", "save_report", "score_table"]
 
 
-def score_table(title: str, knn: tuple[str, Score], probes: Sequence[FewLabelScore]) -> Table:
-    """Accuracies in per cent: over all in the first row, then per class.
+def score_table(title: str, knn: tuple[str, Score | RankedScore], probes: Sequence[FewLabelScore]) -> Table:
+    """Scores in per cent: over all in the first row, then per class.
 
     Args:
         title: Stands above the table.
@@ -24,15 +24,45 @@ def score_table(title: str, knn: tuple[str, Score], probes: Sequence[FewLabelSco
         probes: Scores of the linear probes; per class the mean over draws is shown.
     """
     table = Table(title=title)
-    table.add_column("accuracy [%]", no_wrap=True)
-    for heading in [knn[0], *(f"linear,\n{100 * probe.fraction:g} % of labels" for probe in probes)]:
+    ranked = isinstance(knn[1], RankedScore)
+    table.add_column("average precision [%]" if ranked else "accuracy [%]", no_wrap=True)
+    for heading in [knn[0], *(f"linear,\n{probe.heading}" for probe in probes)]:
         table.add_column(heading, justify="right")
-    table.add_row("all", _percent(knn[1].accuracy), *(_with_spread(probe) for probe in probes))
+    table.add_row("all", _percent(knn[1].main), *(_with_spread(probe) for probe in probes))
+    table.add_row("95 %", _bounds(knn[1].interval), *(_bounds(probe.interval) for probe in probes))
     table.add_section()
     for name, accuracy in knn[1].per_class.items():
         means = (_mean([draw.per_class[name] for draw in probe.draws]) for probe in probes)
         table.add_row(name, _percent(accuracy), *(_percent(mean) for mean in means))
     return table
+
+
+def _bounds(interval: tuple[float, float] | None) -> str:
+    return "-" if interval is None else f"{_percent(interval[0])} to {_percent(interval[1])}"
+
+
+def resolution_table(scores: Mapping[float, Mapping[str, Mapping[str, Any]]]) -> Table:
+    """A row for every protocol, a column for every share of the resolution, and their mean.
+
+    Args:
+        scores: What :func:`flat_scores` gives, by share of the resolution.
+    """
+    table = Table(title="at a share of the resolution")
+    for heading in ("[%]", *(f"{100 * share:g} %" for share in scores), "mean"):
+        table.add_column(heading, justify="right")
+    for name in next(iter(scores.values())):
+        values = [columns[name]["value"] for columns in scores.values()]
+        table.add_row(name, *map(_percent, values), _percent(_mean(values)))
+    return table
+
+
+def flat_scores(knn: Score | RankedScore, probes: Sequence[FewLabelScore]) -> dict[str, dict[str, Any]]:
+    """The numbers of the table as ``value``, ``spread`` and ``interval``, by their names in tables."""
+    scores = {"kNN": {"value": knn.main, "spread": None, "interval": knn.interval}}
+    for probe in probes:
+        numbers = {"value": probe.mean, "spread": probe.spread, "interval": probe.interval}
+        scores[f"linear, {probe.heading}"] = numbers
+    return scores
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
@@ -79,8 +109,9 @@ def _write_numbers(axes: Axes, shares: Sequence[Sequence[int]]) -> None:
             axes.text(column, row, str(value), ha="center", va="center", color=colour, fontsize=9)
 
 
-def save_report(folder: Path, content: Mapping[str, Any], confusion: Figure) -> None:
+def save_report(folder: Path, content: Mapping[str, Any], confusion: Figure | None = None) -> None:
     """Write ``evaluation.json`` and ``confusion_matrix.png``; the folder is created."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "evaluation.json").write_text(json.dumps(content, indent=1) + "\n")
-    confusion.savefig(folder / "confusion_matrix.png", dpi=120)
+    if confusion is not None:
+        confusion.savefig(folder / "confusion_matrix.png", dpi=120)

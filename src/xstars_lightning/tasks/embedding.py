@@ -11,15 +11,18 @@ from rich.progress import track
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-__all__ = ["Embedded", "check_scaled", "embed_split", "image_names"]
+__all__ = ["Embedded", "check_scaled", "embed_split", "image_files", "image_names", "limit_of"]
 
-#: Features (B, F) and labels (B,) of one batch.
+#: Features (B, ...) and labels (B,) or (B, C) of one batch.
 Embedded = tuple[Tensor, Tensor]
 
 
 @torch.inference_mode()
 def embed_split(
-    trainer: Trainer, split: str, embed: Callable[[Mapping[str, Tensor]], Embedded]
+    trainer: Trainer,
+    split: str,
+    embed: Callable[[Mapping[str, Tensor]], Embedded],
+    first: int | None = None,
 ) -> list[Embedded]:
     """Embed a split of the trainer's datamodule in the order of its dataset.
 
@@ -27,20 +30,20 @@ def embed_split(
 
     Args:
         trainer: A trainer that is testing.
-        split: ``train`` or ``val``; the datamodule has set it up.
+        split: ``train``, ``val`` or ``test``; the datamodule has set it up.
         embed: Embeds one batch on the device.
+        first: Only so many images, in one batch.
     """
     datamodule: Any = getattr(trainer, "datamodule")  # noqa: B009 - mypy does not know it
     loader = DataLoader(
         getattr(datamodule, f"{split}_dataset"),
-        batch_size=datamodule.batch_size,
-        num_workers=datamodule.num_workers,
+        batch_size=first or datamodule.batch_size,
+        num_workers=0 if first else datamodule.num_workers,
         collate_fn=datamodule.collate_fn,
     )
-    limit, count = trainer.limit_test_batches, len(loader)
-    count = min(limit, count) if isinstance(limit, int) else max(1, int(limit * count))
+    count = 1 if first else limit_of(trainer, len(loader))
     embedded = []
-    quiet = trainer.progress_bar_callback is None
+    quiet = first is not None or trainer.progress_bar_callback is None
     for batch in track(islice(loader, count), f"Embedding {split}", count, disable=quiet):
         batch = trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(batch))
         with trainer.precision_plugin.forward_context():
@@ -48,13 +51,35 @@ def embed_split(
     return embedded
 
 
-def image_names(dataset: Any, count: int) -> Sequence[str]:
+def limit_of(trainer: Trainer, batches: int) -> int:
+    """How many of so many batches ``limit_test_batches`` leaves."""
+    limit = trainer.limit_test_batches
+    return min(limit, batches) if isinstance(limit, int) else max(1, int(limit * batches))
+
+
+def image_names(dataset: Any, count: int | None = None) -> Sequence[str]:
     """Names of the first images: ``names`` of our datasets, ``imgs`` of TorchGeo's, else positions."""
     if hasattr(dataset, "names"):
         return list(dataset.names[:count])
     if hasattr(dataset, "imgs"):
         return [Path(path).name for path, _ in dataset.imgs[:count]]
-    return [str(index) for index in range(count)]
+    return [str(index) for index in range(len(dataset) if count is None else count)]
+
+
+def image_files(dataset: Any) -> list[Path] | None:
+    """Files of all images, in their order, if the dataset tells them; see :func:`image_names`.
+
+    Ours tell ``files``, or names relative to ``root``; TorchGeo's image folders ``imgs``.
+    """
+    files = getattr(dataset, "files", None)
+    if files and len(files) == len(dataset) and all(isinstance(file, str | Path) for file in files):
+        return [Path(file) for file in files]
+    if hasattr(dataset, "names") and hasattr(dataset, "root"):
+        files = [Path(dataset.root) / name for name in dataset.names]
+        return files if files and files[0].is_file() else None
+    if hasattr(dataset, "imgs"):
+        return [Path(path) for path, _ in dataset.imgs]
+    return None
 
 
 def check_scaled(image: Tensor) -> None:

@@ -1,35 +1,32 @@
-"""How good the features of a frozen encoder are on a classification dataset."""
+"""How good the features of a frozen network are on a classification dataset."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
-from hashlib import sha256
+from dataclasses import fields
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
-import rich
 import torch
-import torch.nn.functional as F
-from lightning.pytorch.utilities import rank_zero_warn
 from rich.progress import track
 from torch import Tensor
 from torchgeo.tasks import BaseTask
 
-from xstars_lightning.evaluation import (
-    EmbeddedSplit,
-    plot_confusion,
-    save_report,
-    score_knn,
-    score_probes,
-    score_table,
-    split_hash,
-)
-from xstars_lightning.models import CrossSensorEncoder, load_encoder
+from xstars_lightning.evaluation import EmbeddedSplit
+from xstars_lightning.evaluation.evaluate import Protocol, Scores, evaluate
+from xstars_lightning.models.features import Pooling
 from xstars_lightning.sensors import Sensor, resolve_sensors
-from xstars_lightning.tasks.embedding import Embedded, check_scaled, embed_split, image_names
+from xstars_lightning.tasks.cleaning import clean_data
+from xstars_lightning.tasks.embedding import Embedded, embed_split, image_names
+from xstars_lightning.tasks.evaluation_report import (
+    describe_data,
+    describe_network,
+    save_pictures,
+    save_scores,
+)
+from xstars_lightning.tasks.feature_store import FeatureStore
+from xstars_lightning.tasks.split_features import SplitFeatures
 
 __all__ = ["FrozenEvaluation"]
-
-_Features = Literal["cls", "mean", "cls+mean"]
 
 
 class FrozenEvaluation(BaseTask):
@@ -38,22 +35,32 @@ class FrozenEvaluation(BaseTask):
     For ``trainer.test`` with a datamodule whose batches hold ``image`` and ``label``; it needs no
     fit. The training split is the bank of the neighbours and the training data of the probes; the
     validation split, where there is one, chooses the penalty of the probes. The Trainer's
-    ``limit_test_batches`` limits all splits. Writes ``evaluation.json`` and
-    ``confusion_matrix.png`` (of the probe of the last fraction).
+    ``limit_test_batches`` limits all splits. Where an image may have several labels (B, C), average
+    precision over the whole test split takes the place of accuracy. Writes ``evaluation.json``,
+    ``labels.json`` (which images were labelled) and ``confusion_matrix.png`` (of the probe of the last
+    amount of labels).
 
     Args:
         sensors: The one sensor of ``image``, by the name it shall have, as a catalogue name or in
-            full. Taken from the datamodule's ``sensors`` where it is left out. An encoder that
-            does not know the name uses the patch embedding of a sensor with the same bands.
-        weights: Checkpoint or exported file; without it the random initialisation is evaluated.
+            full. Taken from the datamodule's ``sensors`` where it is left out.
+        weights: Ours, ``timm:NAME``, those of TorchGeo, ``pixels`` or ``random-convolution``, see
+            :func:`open_features`; without it the random initialisation is evaluated.
         backbone: Name of a timm vision transformer, for the random initialisation.
         image_size: Side in pixels to which images are resized, a multiple of the patch size.
         features: The class token, the mean of the patch tokens, or both side by side.
         k: Neighbours that vote.
         temperature: Of their votes.
         fractions: Shares of the training labels for the probes, in (0, 1].
-        draws: Draws of each share below 1.
+        shots: Labels of every class for further probes.
+        draws: Draws of each amount of labels but all.
         seed: Of the first draw, and of the random initialisation.
+        resolutions: Shares of the resolution at which images are read: averaged over areas, then
+            resized to ``image_size``; those of training, validation and test alike.
+        test_sensor: Train on one of two sensors, test on this one. Batches hold ``image_<sensor>`` then.
+        skip_broken: Leave images out that cannot be read, and training images that are in the test data
+            too, instead of an error; they are counted and named.
+        cache_dir: Folder in which features are kept for later runs.
+        pictures: Show so many test images with their tokens, attention and nearest training images.
         output_dir: Folder for the files; that of the logger where it is left out.
 
     Raises:
@@ -70,57 +77,59 @@ class FrozenEvaluation(BaseTask):
         weights: str | None = None,
         backbone: str = "vit_tiny_patch16_224",
         image_size: int = 112,
-        features: _Features = "cls",
+        features: Pooling = "cls",
         k: int = 20,
         temperature: float = 0.07,
         fractions: tuple[float, ...] = (0.01, 0.1, 1.0),
         draws: int = 5,
         seed: int = 0,
         output_dir: str | None = None,
+        shots: tuple[int, ...] = (),
+        resolutions: tuple[float, ...] = (1.0,),
+        test_sensor: str | None = None,
+        skip_broken: bool = False,
+        cache_dir: str | None = None,
+        pictures: int = 0,
     ) -> None:
-        if not fractions or not all(0 < fraction <= 1 for fraction in fractions) or draws < 1:
-            raise ValueError(f"fractions must lie in (0, 1] and draws be positive; got {fractions}, {draws}.")
-        if features not in get_args(_Features):
-            raise ValueError(f"features must be one of {get_args(_Features)}, got {features!r}.")
+        for name, shares in (("fractions", fractions), ("resolutions", resolutions)):
+            if not shares or not all(0 < share <= 1 for share in shares) or draws < 1:
+                raise ValueError(f"{name} must lie in (0, 1] and draws be positive; got {shares}, {draws}.")
+        if features not in get_args(Pooling):
+            raise ValueError(f"features must be one of {get_args(Pooling)}, got {features!r}.")
         self.sensors = sensors
         self.weights = weights
-        self._bank: dict[str, EmbeddedSplit] = {}
+        self._embedded: dict[str, Embedded] = {}
         self._test: list[Embedded] = []
         super().__init__()
 
+    @property
+    def model(self) -> Any:
+        """The network itself, as far as the training images are concerned."""
+        return self.network.fitted.network
+
     def configure_models(self) -> None:
-        """Build the encoder if the sensor is known; else :meth:`setup` does so."""
+        """Open the weights if the sensor is known; else :meth:`setup` does so."""
         if self.sensors:
-            self._build(resolve_sensors(self.sensors))
+            self._open(self.sensors)
 
     def setup(self, stage: str) -> None:
-        """Take the sensor from the datamodule, unless it was given; ValueError if it has none."""
-        if self.sensors:
-            return
-        self.sensors = getattr(self._datamodule(), "sensors", None)
+        """Take the sensor from the datamodule, unless it was given; look for images to leave out."""
         if not self.sensors:
-            raise ValueError(
-                f"{type(self._datamodule()).__name__} does not tell the sensor of its images; "
-                "give it: sensors={name: ...}."
-            )
-        self._build(resolve_sensors(self.sensors))
+            self.sensors = getattr(self._datamodule(), "sensors", None)
+            if not self.sensors:
+                raise ValueError(
+                    f"{type(self._datamodule()).__name__} does not tell the sensor of its images; "
+                    "give it: sensors={name: ...}."
+                )
+            self._open(self.sensors)
+        # Before the loaders are made, which hold on to their datasets.
+        self._datamodule().setup("fit")
+        self._excluded = clean_data(self._datamodule(), self.hparams["skip_broken"])
 
-    def _build(self, sensors: Mapping[str, Sensor]) -> None:
-        if len(sensors) != 1:
-            raise ValueError(f"One sensor is evaluated at a time, got {', '.join(sensors)}; choose one.")
-        (self.sensor,) = sensors
-        if self.weights is None:
-            rank_zero_warn("No weights given: the RANDOM INITIALISATION is evaluated.")
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(self.hparams["seed"])
-                self.model = CrossSensorEncoder(sensors, self.hparams["backbone"])
-        else:
-            self.model = load_encoder(self.weights)
-            if self.sensor not in self.model.sensors:
-                self.model.add_sensor(self.sensor, sensors[self.sensor])
-        size, patch = self.hparams["image_size"], self.model.patch_size
-        if size < patch or size % patch:
-            raise ValueError(f"image_size must be a multiple of the patch size {patch}, got {size}.")
+    def _open(self, sensors: Mapping[str, Sensor | str]) -> None:
+        p, given = self.hparams, (self.hparams["test_sensor"], self.weights)
+        named = (p["backbone"], p["seed"], p["image_size"], p["features"], p["resolutions"])
+        self.network = SplitFeatures(resolve_sensors(sensors), *given, *named)
 
     def _datamodule(self) -> Any:
         if (datamodule := getattr(self.trainer, "datamodule", None)) is None:
@@ -129,21 +138,8 @@ class FrozenEvaluation(BaseTask):
 
     def forward(self, image: Tensor) -> Tensor:
         """Images (B, C, H, W) with values in about [0, 1] -> features (B, F), float32."""
-        size = self.hparams["image_size"]
-        image = F.interpolate(image, (size, size), mode="bilinear", antialias=True)
-        tokens: Tensor = self.model(image, self.sensor).float()
-        parts = {"cls": tokens[:, 0], "mean": tokens[:, 1:].mean(dim=1)}
-        return torch.cat([parts[part] for part in self.hparams["features"].split("+")], dim=1)
-
-    def _embed(self, batch: Mapping[str, Tensor]) -> Embedded:
-        check_scaled(batch["image"])
-        return self(batch["image"]).cpu(), batch["label"].cpu()
-
-    def _collect(self, split: str, embedded: list[Embedded]) -> EmbeddedSplit:
-        features, labels = (torch.cat(parts) for parts in zip(*embedded, strict=True))
-        dataset = getattr(self._datamodule(), f"{split}_dataset")
-        classes = getattr(self._datamodule(), "class_names", None) or dataset.classes
-        return EmbeddedSplit(features, labels, image_names(dataset, len(labels)), classes)
+        features: Tensor = self.network(image)
+        return features
 
     def on_test_start(self) -> None:
         """Embed the training and the validation split; ValueError if there are several processes."""
@@ -151,48 +147,61 @@ class FrozenEvaluation(BaseTask):
             raise ValueError(
                 f"{self.trainer.world_size} processes would do the same; use --trainer.devices 1."
             )
-        self._datamodule().setup("fit")
-        self._bank, self._test = {}, []
-        for split in ("train", "val"):
-            if getattr(self._datamodule(), f"{split}_dataset") is not None:
-                self._bank[split] = self._collect(split, embed_split(self.trainer, split, self._embed))
+        options = {key: self.hparams[key] for key in ("image_size", "features", "resolutions")}
+        self._store = FeatureStore(self.hparams["cache_dir"], self.trainer, options)
+        self._embedded, self._test, self._keys = {}, [], {}
+        for split in ("train", "val", "test"):
+            if getattr(self._datamodule(), f"{split}_dataset") is None:
+                continue
+            embed = partial(self.network.embed, split=split)
+            key = self._keys[split] = self._store.key(split, self.network.extractor(split))
+            if (found := self._store.load(split, key, embed)) is not None:
+                self._embedded[split] = found
+            elif split != "test":
+                self._keep(split, embed_split(self.trainer, split, embed))
+
+    def _keep(self, split: str, batches: list[Embedded]) -> None:
+        features, labels = (torch.cat(parts) for parts in zip(*batches, strict=True))
+        self._embedded[split] = features, labels
+        self._store.save(self._keys[split], (features, labels))
 
     def test_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> None:
-        """Embed a batch of the test split."""
-        self._test.append(self._embed(batch))
+        """Embed a batch of the test split, unless its features are known."""
+        if batch_idx == 0:
+            self._first = self.network.image(batch, "test")[: self.hparams["pictures"]]
+        if "test" not in self._embedded:
+            self._test.append(self.network.embed(batch, "test"))
 
     def on_test_epoch_end(self) -> None:
         """Score, log, print and save."""
-        p, splits = self.hparams, {**self._bank, "test": self._collect("test", self._test)}
-        knn = score_knn(splits["train"], splits["test"], p["k"], p["temperature"])
-        scores = score_probes(splits, p["fractions"], p["draws"], p["seed"])
+        if self._test:
+            self._keep("test", self._test)
+        p, splits = self.hparams, {share: self._splits(share) for share in self.hparams["resolutions"]}
+        protocol = Protocol(**{field.name: p[field.name] for field in fields(Protocol)})
         quiet = self.trainer.progress_bar_callback is None
-        probes = list(track(scores, "Fitting probes", len(p["fractions"]), disable=quiet))
-        self.log("test_knn", knn.accuracy)
-        self.log_dict({f"test_linear_{probe.fraction:g}": probe.mean for probe in probes})
-        title = f"{self.weights or 'RANDOM INITIALISATION'}, {p['features']} of {self.sensor}"
-        rich.print(score_table(title, (f"kNN,\nk={p['k']}, T={p['temperature']}", knn), probes))
-        report = self._circumstances(splits) | {
-            "knn": {"k": p["k"], "temperature": p["temperature"], **asdict(knn)},
-            "linear_probe": [asdict(probe) for probe in probes],
-        }
-        figure = plot_confusion(
-            probes[-1].draws[0], f"Linear probe, {100 * probes[-1].fraction:g} % of the labels"
-        )
+        show = partial(track, description="Fitting probes", disable=quiet)
+        scores = evaluate(splits, protocol, lambda steps, count: show(steps, total=count))
+        self._log(next(iter(scores.values())))
+        shown = next(iter(splits.values()))
+        about = describe_network(self.network, self.weights) | describe_data(self._datamodule(), shown)
+        about |= {"seed": p["seed"], "excluded": self._excluded}
         folder = Path(p["output_dir"] or self.trainer.log_dir or self.trainer.default_root_dir)
-        save_report(folder, report, figure)
-        rich.print(f"Written: {folder / 'evaluation.json'}, {folder / 'confusion_matrix.png'}")
+        save_scores(folder, about, scores, protocol, shown["train"])
+        if p["pictures"]:
+            save_pictures(folder, self.network, self._first, shown, self._datamodule().train_dataset)
 
-    def _circumstances(self, splits: Mapping[str, EmbeddedSplit]) -> dict[str, Any]:
-        """What must be known to repeat or to compare the numbers."""
-        weights = Path(self.weights) if self.weights else None
-        return {
-            "weights": str(weights) if weights else None,
-            "weights_sha256": sha256(weights.read_bytes()).hexdigest() if weights else None,
-            "random_initialisation": weights is None,
-            "backbone": self.model.backbone,
-            "sensor": self.model.sensors[self.sensor].to_dict(),
-            **{key: self.hparams[key] for key in ("image_size", "features", "seed")},
-            "images": {split: len(embedded.labels) for split, embedded in splits.items()},
-            "split_hashes": {split: split_hash(embedded.names) for split, embedded in splits.items()},
-        }
+    def _log(self, scores: Scores) -> None:
+        self.log("test_knn", scores.knn.main)
+        for probe in scores.probes:
+            amount = f"{probe.fraction:g}" if probe.shots is None else f"{probe.shots}_shots"
+            self.log(f"test_linear_{amount}", probe.mean)
+
+    def _splits(self, share: float) -> dict[str, EmbeddedSplit]:
+        """What was embedded at a share of the resolution, with names."""
+        place, splits = self.hparams["resolutions"].index(share), {}
+        for split, (features, labels) in self._embedded.items():
+            dataset = getattr(self._datamodule(), f"{split}_dataset")
+            classes = getattr(self._datamodule(), "class_names", None) or dataset.classes
+            names = image_names(dataset, len(labels))
+            splits[split] = EmbeddedSplit(features[:, place], labels, names, classes)
+        return splits

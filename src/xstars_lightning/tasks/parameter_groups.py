@@ -40,7 +40,7 @@ def parameter_groups(
         trunk = param_groups_layer_decay(encoder.trunk, weight_decay=1.0, layer_decay=layer_decay)
     else:
         trunk = param_groups_weight_decay(encoder.trunk, weight_decay=1.0)
-    lowest = min(group.get("lr_scale", 1.0) for group in trunk)
+    lowest = min((group.get("lr_scale", 1.0) for group in trunk), default=1.0)  # none if frozen
     groups = [_group(group, "trunk", group.get("lr_scale", 1.0)) for group in trunk]
     groups += [_group(group, "trunk", lowest) for group in param_groups_weight_decay(stems, weight_decay=1.0)]
     last = [p for p in last_layer.parameters() if p.requires_grad]

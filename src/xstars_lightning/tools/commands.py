@@ -7,13 +7,19 @@ from typing import Any
 from docstring_parser import Docstring, parse
 from jsonargparse import ActionYesNo, ArgumentParser
 
+from xstars_lightning.tools.compare import compare
 from xstars_lightning.tools.index import index
 from xstars_lightning.tools.leakage import leakage
 from xstars_lightning.tools.stats import stats
 
 __all__ = ["TOOLS", "run_tool", "summary", "tool_parser"]
 
-TOOLS: dict[str, Callable[..., None]] = {"index": index, "stats": stats, "leakage": leakage}
+TOOLS: dict[str, Callable[..., None]] = {
+    "index": index,
+    "stats": stats,
+    "leakage": leakage,
+    "compare": compare,
+}
 
 
 def run_tool(name: str, args: Sequence[str]) -> None:

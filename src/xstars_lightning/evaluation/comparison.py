@@ -1,0 +1,132 @@
+"""Runs of the same evaluation side by side."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+__all__ = ["comparison_markdown", "group_runs", "plot_comparison", "read_runs"]
+
+Run = Mapping[str, Any]
+Group = Mapping[str, Run]  # by name
+
+# What may differ between networks without making their numbers incomparable, but must be said.
+_SAID = ("image_size", "features", "test_sensor", "protocol")
+
+
+def read_runs(paths: Sequence[str]) -> dict[str, Run]:
+    """Read ``evaluation.json`` of runs.
+
+    Args:
+        paths: Files, or folders in which they are looked for, at any depth.
+
+    Returns:
+        Contents by file, in the order given, each once.
+
+    Raises:
+        FileNotFoundError: If a path holds none.
+        ValueError: If a file is not one of an evaluation.
+    """
+    runs: dict[str, Run] = {}
+    for path in map(Path, paths):
+        files = [path] if path.is_file() else sorted(path.rglob("evaluation.json"))
+        if not files:
+            raise FileNotFoundError(f"No evaluation.json in {path}; give folders that `xstars test` wrote.")
+        for file in files:
+            try:
+                runs[str(file)] = json.loads(file.read_text())
+            except json.JSONDecodeError as error:
+                raise ValueError(f"{file} is no JSON: {error}. Run the evaluation again.") from error
+            if missing := {"scores", "split_hashes"} - runs[str(file)].keys():
+                raise ValueError(
+                    f"{file} lacks {', '.join(sorted(missing))}; an older version wrote it. Run the "
+                    "evaluation again."
+                )
+    return runs
+
+
+def group_runs(runs: Mapping[str, Run]) -> dict[str, dict[str, Run]]:
+    """Divide runs by data and test images: only numbers on the same images may be compared.
+
+    Returns:
+        Runs by name, by a heading that tells data and test images. A name that occurs twice is
+        followed by the folder of its run.
+    """
+    groups: dict[str, dict[str, Run]] = {}
+    for file, run in runs.items():
+        test = run["split_hashes"]["test"][:8]
+        heading = f"{run.get('data', 'unknown data')}, {run['images']['test']} test images ({test})"
+        group = groups.setdefault(heading, {})
+        name = str(run.get("name", run.get("weights")))
+        group[f"{name} ({Path(file).parent})" if name in group else name] = run
+    return groups
+
+
+def comparison_markdown(groups: Mapping[str, Group]) -> str:
+    """A Markdown table for each group: networks as rows, scores in per cent as columns, the best bold."""
+    return "\n".join("\n".join(_table(heading, group)) for heading, group in groups.items())
+
+
+def _table(heading: str, group: Group) -> list[str]:
+    columns = _columns(group)
+    lines = [f"**{heading}**", "", f"| | {' | '.join(columns)} |", f"| --- |{' ---: |' * len(columns)}"]
+    best = {column: max(_value(run, column) for run in group.values()) for column in columns}
+    for name, run in group.items():
+        cells = [_cell(run["scores"].get(column), best[column]) for column in columns]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    for key in _SAID:
+        values = {name: json.dumps(run.get(key), sort_keys=True) for name, run in group.items()}
+        if len(set(values.values())) > 1:
+            lines += ["", f"{key} differs: {'; '.join(f'{name} {value}' for name, value in values.items())}."]
+    return [*lines, ""]
+
+
+def _columns(group: Group) -> list[str]:
+    return list(dict.fromkeys(column for run in group.values() for column in run["scores"]))
+
+
+def _value(run: Run, column: str) -> float:
+    return float(run["scores"].get(column, {}).get("value", -1.0))
+
+
+def _cell(score: Mapping[str, Any] | None, best: float) -> str:
+    if score is None:
+        return "-"
+    text = f"{100 * score['value']:.1f}"
+    if score.get("spread") is not None:
+        text += f" ± {100 * score['spread']:.1f}"
+    elif score.get("interval") is not None:
+        text += " [{:.1f}, {:.1f}]".format(*(100 * bound for bound in score["interval"]))
+    return f"**{text}**" if score["value"] == best else text
+
+
+def plot_comparison(groups: Mapping[str, Group]) -> Figure:
+    """A panel for each group: scores in per cent with their 95 % intervals, a colour for each network."""
+    height = sum(1.2 + 0.35 * len(group) * len(_columns(group)) for group in groups.values())
+    figure = Figure(figsize=(9, 1 + height), layout="constrained")
+    panels = figure.subplots(len(groups), squeeze=False)[:, 0]
+    for axes, (heading, group) in zip(panels, groups.items(), strict=True):
+        columns = _columns(group)
+        for number, (name, run) in enumerate(group.items()):
+            shift = 0.8 * (number + 0.5) / len(group) - 0.4
+            _plot_run(axes, run, {column: place + shift for place, column in enumerate(columns)}, name)
+        axes.set_yticks(range(len(columns)), columns)
+        axes.invert_yaxis()
+        axes.set(xlabel="%", title=heading)
+        axes.grid(axis="x", alpha=0.3)
+        axes.legend(fontsize=8)
+    return figure
+
+
+def _plot_run(axes: Axes, run: Run, places: Mapping[str, float], name: str) -> None:
+    """Scores of a network with their intervals, each at its place."""
+    scores = [(place, run["scores"][key]) for key, place in places.items() if key in run["scores"]]
+    values = np.array([100 * score["value"] for _, score in scores])
+    bounds = np.array([score.get("interval") or (score["value"],) * 2 for _, score in scores]).T * 100
+    axes.errorbar(
+        values, [place for place, _ in scores], xerr=abs(bounds - values), fmt="o", capsize=3, label=name
+    )

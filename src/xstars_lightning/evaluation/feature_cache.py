@@ -1,0 +1,64 @@
+"""Features that were computed before, found again by everything that they depend on."""
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+__all__ = ["cache_key", "hash_files", "read_features", "write_features"]
+
+
+def hash_files(names: Sequence[str], files: Sequence[Path], times: bool = False) -> str:
+    """SHA-256 of names and sizes, in their order; cheap, so that it can always be asked.
+
+    Args:
+        names: Of the samples.
+        files: Their files.
+        times: Also of places and times of change, which differ between copies of the same data.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+    """
+    digest = sha256()
+    for name, file in zip(names, files, strict=True):
+        status = file.stat()
+        place = f" {file.resolve()} {status.st_mtime_ns}" if times else ""
+        digest.update(f"{name} {status.st_size}{place}\n".encode())
+    return digest.hexdigest()
+
+
+def cache_key(weights: str, data: str, transform: Mapping[str, Any]) -> str:
+    """Hash of all that features depend on.
+
+    Args:
+        weights: Hash of the tensors of the network.
+        data: Hash of the images and their order.
+        transform: What is done to the images before and to the tokens after the network, plain values.
+    """
+    content = {"weights": weights, "data": data, "transform": transform}
+    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def read_features(folder: Path, key: str) -> dict[str, Tensor] | None:
+    """Tensors that were written under the key; None where there are none, or the file is damaged."""
+    path = folder / f"{key}.safetensors"
+    try:
+        return load_file(path) if path.is_file() else None
+    except SafetensorError:
+        return None
+
+
+def write_features(folder: Path, key: str, tensors: Mapping[str, Tensor]) -> None:
+    """Write tensors under a key, so that no reader meets half a file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as draft:
+        path = Path(draft) / f"{key}.safetensors"
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
+        os.replace(path, folder / path.name)

@@ -1,0 +1,1 @@
+"""Networks of others, and baselines, as frozen extractors of features."""

@@ -1,0 +1,78 @@
+"""Images that must not be evaluated: what cannot be read, and test images to train on."""
+
+from typing import Any
+
+from lightning.pytorch.utilities import rank_zero_warn
+
+from xstars_lightning.evaluation.duplicates import find_duplicates
+from xstars_lightning.evaluation.exclusion import KeptSamples, find_broken
+from xstars_lightning.tasks.embedding import image_files, image_names
+
+__all__ = ["clean_data"]
+
+_SPLITS = ("train", "val", "test")
+
+
+def clean_data(datamodule: Any, exclude: bool) -> list[dict[str, str]]:
+    """Look for images that cannot be read and for test images that training has too.
+
+    Images are compared by the content of their files, where the datasets tell them. What cannot be
+    read shows itself when it is read; it is looked for only to exclude it.
+
+    Args:
+        datamodule: Set up for fit and test; its datasets are replaced where something is excluded.
+        exclude: Leave such images out; of a pair, that of training.
+
+    Returns:
+        What was excluded: ``split``, ``name`` and ``reason``.
+
+    Raises:
+        ValueError: If a test image stands in the training or validation data too, unless it is to be
+            excluded; both are named.
+    """
+    excluded = _exclude_broken(datamodule) if exclude else []
+    for split in ("train", "val"):
+        excluded += _exclude_twins(datamodule, split, exclude)
+    if excluded:
+        shown = "; ".join(f"{one['split']} {one['name']}: {one['reason']}" for one in excluded[:5])
+        rank_zero_warn(f"EXCLUDED {len(excluded)} images: {shown}{' ...' if len(excluded) > 5 else ''}")
+    return excluded
+
+
+def _exclude_broken(datamodule: Any) -> list[dict[str, str]]:
+    excluded = []
+    for split in _SPLITS:
+        if (dataset := getattr(datamodule, f"{split}_dataset", None)) is not None:
+            excluded += _leave_out(datamodule, split, find_broken(dataset))
+    return excluded
+
+
+def _exclude_twins(datamodule: Any, split: str, exclude: bool) -> list[dict[str, str]]:
+    ours, test = (getattr(datamodule, f"{key}_dataset", None) for key in (split, "test"))
+    files = [None if dataset is None else image_files(dataset) for dataset in (ours, test)]
+    if files[0] is None or files[1] is None:
+        return []
+    pairs = find_duplicates(files[0], files[1])
+    if pairs and not exclude:
+        names = image_names(ours), image_names(test)
+        shown = "; ".join(f"{split} {names[0][a]} = test {names[1][b]}" for a, b in pairs[:5])
+        raise ValueError(
+            f"{len(pairs)} test images stand in the {split} data too, with the same content: {shown}"
+            f"{'; ...' if len(pairs) > 5 else ''}. Remove them, or set skip_broken to leave them out of the "
+            f"{split} data."
+        )
+    twins = {a: f"is test image {image_names(test)[b]}" for a, b in pairs}
+    return _leave_out(datamodule, split, twins)
+
+
+def _leave_out(datamodule: Any, split: str, reasons: dict[int, str]) -> list[dict[str, str]]:
+    if not reasons:
+        return []
+    dataset = getattr(datamodule, f"{split}_dataset")
+    names, files = image_names(dataset), image_files(dataset)
+    kept = [index for index in range(len(dataset)) if index not in reasons]
+    left = KeptSamples(
+        dataset, kept, [names[i] for i in kept], None if files is None else [files[i] for i in kept]
+    )
+    setattr(datamodule, f"{split}_dataset", left)
+    return [{"split": split, "name": names[i], "reason": why} for i, why in reasons.items()]

@@ -1,0 +1,89 @@
+"""Only numbers on the same images stand side by side, and what differs is said."""
+
+import json
+
+import pytest
+
+from xstars_lightning.evaluation.comparison import comparison_markdown, group_runs, plot_comparison, read_runs
+from xstars_lightning.tools.compare import compare
+
+
+def run(name, value, test="a" * 64, **changed):
+    scores = {
+        "kNN": {"value": value, "spread": None, "interval": [value - 0.01, value + 0.02]},
+        "linear, 1 % of labels": {"value": value / 2, "spread": 0.015, "interval": None},
+    }
+    about = {"name": name, "data": "Data", "images": {"test": 9}, "split_hashes": {"test": test}}
+    return about | {"scores": scores, "image_size": 112} | changed
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(folder, content):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "evaluation.json").write_text(json.dumps(content))
+        return str(tmp_path / folder)
+
+    return write
+
+
+def test_table_has_a_row_for_each_and_the_best_bold(write, tmp_path, capsys):
+    write("runs/ours/version_0", run("ours", 0.8))
+    write("runs/peer", run("peer", 0.7))
+    compare([str(tmp_path / "runs")])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "**Data, 9 test images (aaaaaaaa)**"
+    assert lines[2] == "| | kNN | linear, 1 % of labels |"
+    assert lines[4] == "| ours | **80.0 [79.0, 82.0]** | **40.0 ± 1.5** |"
+    assert lines[5] == "| peer | 70.0 [69.0, 72.0] | 35.0 ± 1.5 |"
+    assert not any("differs" in line for line in lines)
+
+
+def test_other_test_images_are_another_table(write):
+    runs = read_runs([write("a", run("a", 0.8)), write("b", run("b", 0.7, test="b" * 64))])
+    table = comparison_markdown(group_runs(runs))
+    assert table.count("**Data, 9 test images") == 2
+    assert "**80.0" in table
+    assert "**70.0" in table
+
+
+def test_what_differs_is_said_and_what_lacks_is_left_open(write):
+    other = run("b", 0.9, image_size=224)
+    del other["scores"]["kNN"]
+    table = comparison_markdown(group_runs(read_runs([write("a", run("a", 0.8)), write("b", other)])))
+    assert "image_size differs: a 112; b 224." in table
+    assert "| b | - | **45.0 ± 1.5** |" in table
+
+
+def test_runs_of_one_name_are_told_apart(write):
+    folders = [write(name, run("same", 0.8)) for name in ("a", "b")]
+    (group,) = group_runs(read_runs(folders)).values()
+    assert list(group) == ["same", f"same ({folders[1]})"]
+
+
+def test_files_are_written(write, tmp_path):
+    folder = write("a", run("a", 0.8))
+    compare([folder], out=str(tmp_path / "table.md"), figure=str(tmp_path / "picture.png"))
+    assert (tmp_path / "table.md").read_text().startswith("**Data")
+    assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_picture_has_a_point_for_every_score(write):
+    groups = group_runs(read_runs([write("a", run("a", 0.8)), write("b", run("b", 0.7))]))
+    (axes,) = plot_comparison(groups).axes
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["a", "b"]
+    assert axes.containers[0].lines[0].get_xdata().tolist() == pytest.approx([80, 40])
+
+
+def test_errors(write, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"No evaluation\.json in .*empty"):
+        read_runs([str(tmp_path / "empty")])
+    old = run("a", 0.8)
+    del old["scores"]
+    with pytest.raises(ValueError, match="lacks scores"):
+        read_runs([write("old", old)])
+    folder = write("bad", {})
+    (tmp_path / "bad" / "evaluation.json").write_text("{")
+    with pytest.raises(ValueError, match="no JSON"):
+        read_runs([folder])
