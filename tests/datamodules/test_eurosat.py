@@ -69,9 +69,8 @@ def test_rgb_arguments_reach_the_dataset(class_folders):
         EuroSATRGBDataModule(str(class_folders), lists={"train": "x"}).setup("fit")
 
 
-def test_class_names_need_setup(class_folders):
-    with pytest.raises(RuntimeError, match="setup"):
-        _ = EuroSATRGBDataModule(str(class_folders)).class_names
+def test_class_names_are_known_before_setup(class_folders):
+    assert EuroSATRGBDataModule(str(class_folders)).class_names == ["Field", "Lake", "Wood"]
 
 
 def test_multispectral_bands_stand_in_the_order_of_the_sensor(multispectral_folder):

@@ -2,6 +2,7 @@
 
 from xstars_lightning.datamodules.aligned_stacks import AlignedStacksDataModule
 from xstars_lightning.datamodules.archive import ArchiveDataModule
+from xstars_lightning.datamodules.classification import ClassificationDataModule
 from xstars_lightning.datamodules.cross_sensor import CrossSensorDataModule
 from xstars_lightning.datamodules.eurosat import EuroSATMSDataModule, EuroSATRGBDataModule
 from xstars_lightning.datamodules.flair_hub import FLAIRHubPairsDataModule
@@ -15,6 +16,7 @@ from xstars_lightning.datamodules.worldstrat import WorldStratDataModule
 __all__ = [
     "AlignedStacksDataModule",
     "ArchiveDataModule",
+    "ClassificationDataModule",
     "CrossSensorDataModule",
     "EuroSATMSDataModule",
     "EuroSATRGBDataModule",

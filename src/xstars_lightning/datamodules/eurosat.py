@@ -3,12 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
-import torch
-from torchgeo.datamodules import NonGeoDataModule
 from torchgeo.datamodules.eurosat import MEAN, STD
-from torchgeo.datasets import EuroSAT
 
-from xstars_lightning.datasets.eurosat import EuroSATRGB
+from xstars_lightning.datamodules.classification import ClassificationDataModule
 from xstars_lightning.sensors import Sensor, get_sensor
 
 __all__ = ["EuroSATMSDataModule", "EuroSATRGBDataModule"]
@@ -18,7 +15,7 @@ _RGB_SENSOR = Sensor(
     bands=("red", "green", "blue"),
     resolution=10,
     value_range=(0, 255),
-    # Over all pixels of the 16,200 training images of EuroSATRGB's own split with seed 0.
+    # Over all pixels of the 16,200 training images of ClassFolders' own split with seed 0.
     mean=(0.344773, 0.380478, 0.408144),
     std=(0.203168, 0.137032, 0.115377),
 )
@@ -36,24 +33,7 @@ _MS_SENSOR = replace(
 )
 
 
-class _ClassificationDataModule(NonGeoDataModule):
-    """Knows the names of its classes as soon as any split is set up."""
-
-    @property
-    def class_names(self) -> list[str]:
-        """Names of the classes, in the order of the labels.
-
-        Raises:
-            RuntimeError: Before ``setup``.
-        """
-        for dataset in (self.train_dataset, self.val_dataset, self.test_dataset):
-            if dataset is not None:
-                classes: Any = getattr(dataset, "classes", None)
-                return list(classes)
-        raise RuntimeError(f"{type(self).__name__}: call setup('fit') or setup('test') first.")
-
-
-class EuroSATRGBDataModule(_ClassificationDataModule):
+class EuroSATRGBDataModule(ClassificationDataModule):
     """EuroSAT RGB: batches of ``image`` (B, 3, H, W) in [0, 1] and ``label`` (B,).
 
     The training images are shuffled, those of validation and test have a fixed order. Images are
@@ -64,16 +44,12 @@ class EuroSATRGBDataModule(_ClassificationDataModule):
         batch_size: Images in a batch.
         num_workers: Processes that read; 0 reads in the main one.
         lists: CSV file of ``path,class`` rows for each of ``train``, ``val`` and ``test``, instead
-            of the seeded split; see :class:`EuroSATRGB`, also for the errors.
+            of the seeded split; see :class:`ClassFolders`, also for the errors.
         seed: Of the split.
 
     Attributes:
         sensors: The sensor of ``image``.
     """
-
-    # What BaseDataModule normalises with, and what TorchGeo's tasks undo before they plot.
-    mean = torch.tensor(0.0)
-    std = torch.tensor(1.0)
 
     def __init__(
         self,
@@ -83,16 +59,22 @@ class EuroSATRGBDataModule(_ClassificationDataModule):
         lists: dict[str, str] | None = None,
         seed: int = 0,
     ) -> None:
-        super().__init__(EuroSATRGB, batch_size, num_workers, root=root, lists=lists, seed=seed)
-        self.sensors: dict[str, Sensor] = {_RGB_SENSOR.name: _RGB_SENSOR}
+        options: dict[str, Any] = {"lists": lists, "seed": seed}
+        super().__init__(
+            "xstars_lightning.datasets.class_folders.ClassFolders",
+            {_RGB_SENSOR.name: _RGB_SENSOR},
+            root=root,
+            options=options,
+            shuffled=False,  # it is
+            batch_size=batch_size,
+            num_workers=num_workers,
+        )
 
 
-class EuroSATMSDataModule(_ClassificationDataModule):
+class EuroSATMSDataModule(ClassificationDataModule):
     """TorchGeo's multispectral EuroSAT: ``image`` (B, 13, 64, 64) in about [0, 1] and ``label``.
 
-    The bands are in the order of the catalogue's ``sentinel2_l1c``. Batches come from the data
-    loaders as digital numbers and are divided by 10,000 on the device (``aug``), as TorchGeo does;
-    outside a Trainer call ``datamodule.aug(batch)``.
+    The bands are in the order of the catalogue's ``sentinel2_l1c``.
 
     Args:
         root: Folder of TorchGeo's EuroSAT.
@@ -107,9 +89,6 @@ class EuroSATMSDataModule(_ClassificationDataModule):
         sensors: The sensor of ``image``.
     """
 
-    mean = torch.tensor(0.0)
-    std = torch.tensor(10000.0)
-
     def __init__(
         self,
         root: str = "data/eurosat_ms",
@@ -117,5 +96,12 @@ class EuroSATMSDataModule(_ClassificationDataModule):
         num_workers: int = 0,
         download: bool = False,
     ) -> None:
-        super().__init__(EuroSAT, batch_size, num_workers, root=root, bands=_MS_BANDS, download=download)
-        self.sensors: dict[str, Sensor] = {_MS_SENSOR.name: _MS_SENSOR}
+        super().__init__(
+            "EuroSAT",
+            {_MS_SENSOR.name: _MS_SENSOR},
+            root=root,
+            options={"bands": _MS_BANDS, "download": download},
+            shuffled=False,
+            batch_size=batch_size,
+            num_workers=num_workers,
+        )

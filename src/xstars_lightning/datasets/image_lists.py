@@ -1,10 +1,10 @@
 """Labelled images in a folder per class, and lists that say which of them belong to a split."""
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-__all__ = ["EXTENSIONS", "find_images", "read_lists"]
+__all__ = ["EXTENSIONS", "find_images", "find_in_folders", "list_names", "read_lists"]
 
 EXTENSIONS = (".jpg", ".jpeg", ".png")
 
@@ -39,12 +39,62 @@ def find_images(root: Path) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def read_lists(lists: Mapping[str, str], found: Mapping[str, str]) -> dict[str, dict[str, str]]:
+def find_in_folders(root: Path, folders: Sequence[str]) -> dict[str, str]:
+    """Find the images of all classes in several folders of class folders.
+
+    Args:
+        root: Folder of the folders.
+        folders: Their names; ``.`` is the root itself.
+
+    Returns:
+        Class by image name ``<folder>/<class>/<file>``, sorted by name; without the folder where it is
+        the root.
+
+    Raises:
+        FileNotFoundError: As :func:`find_images`.
+    """
+    found = {
+        str(PurePosixPath(folder) / name): label
+        for folder in folders
+        for name, label in find_images(root / folder).items()
+    }
+    return dict(sorted(found.items()))
+
+
+def list_names(found: Mapping[str, str], folders: Sequence[str], any_ending: bool) -> dict[str, str]:
+    """How lists may name images beside the names that they have.
+
+    Args:
+        found: What :func:`find_in_folders` returned.
+        folders: Its folders, which lists leave out.
+        any_ending: Lists may name images with another ending; they are known by what stands before it.
+
+    Returns:
+        Image name by name in lists.
+
+    Raises:
+        ValueError: If two images have the same name in lists.
+    """
+    named: dict[str, str] = {}
+    for name in found:
+        # Every folder but the root is one more part before class and file.
+        short = PurePosixPath(*PurePosixPath(name).parts[-2:]) if tuple(folders) != (".",) else name
+        key = str(PurePosixPath(short).with_suffix("")) if any_ending else str(short)
+        if key in named:
+            raise ValueError(f"Lists cannot tell {name} from {named[key]}; rename or remove one of the two.")
+        named[key] = name
+    return named
+
+
+def read_lists(
+    lists: Mapping[str, str], found: Mapping[str, str], named: Mapping[str, str] | None = None
+) -> dict[str, dict[str, str]]:
     """Read CSV files of ``path,class`` rows without a header, and hold them against the images.
 
     Args:
         lists: CSV file by split; its paths are relative to the root.
-        found: What :func:`find_images` returned.
+        found: What :func:`find_in_folders` returned.
+        named: What :func:`list_names` returned, if images have other names in the lists.
 
     Returns:
         By split, class by image name, in the order of the file.
@@ -59,7 +109,8 @@ def read_lists(lists: Mapping[str, str], found: Mapping[str, str]) -> dict[str, 
     classes = sorted(set(found.values()))
     for split, path in lists.items():
         parts[split] = {}
-        for place, name, label in _rows(Path(path)):
+        for place, given, label in _rows(Path(path)):
+            name = _name(given, found, named or {})
             _check_row(place, name, label, found, classes)
             if name in origin:
                 raise ValueError(
@@ -69,6 +120,13 @@ def read_lists(lists: Mapping[str, str], found: Mapping[str, str]) -> dict[str, 
             origin[name] = place
             parts[split][name] = label
     return parts
+
+
+def _name(given: str, found: Mapping[str, str], named: Mapping[str, str]) -> str:
+    """Name of the image that a list names, if there is one."""
+    if given in found:
+        return given
+    return named.get(given) or named.get(str(PurePosixPath(given).with_suffix(""))) or given
 
 
 def _rows(path: Path) -> list[tuple[str, str, str]]:

@@ -45,6 +45,12 @@ def describe_network(network: SplitFeatures, weights: str | None) -> dict[str, A
     }
 
 
+def _title(datamodule: Any) -> str:
+    """The datamodule's name; of one that takes any dataset, the dataset's."""
+    name, dataset = type(datamodule).__name__, getattr(datamodule, "dataset_name", None)
+    return dataset.rpartition(".")[2] if dataset and name == "ClassificationDataModule" else name
+
+
 def describe_data(datamodule: Any, splits: Mapping[str, EmbeddedSplit]) -> dict[str, Any]:
     """Which images, and hashes of their names and, where their files are known, sizes."""
     hashes: dict[str, str | None] = {}
@@ -53,7 +59,7 @@ def describe_data(datamodule: Any, splits: Mapping[str, EmbeddedSplit]) -> dict[
         files = image_files(dataset)
         hashes[split] = None if files is None else hash_files(image_names(dataset), files)
     return {
-        "data": type(datamodule).__name__,
+        "data": _title(datamodule),
         "classes": list(splits["test"].class_names),
         "images": {split: len(embedded.labels) for split, embedded in splits.items()},
         "split_hashes": {split: split_hash(embedded.names) for split, embedded in splits.items()},

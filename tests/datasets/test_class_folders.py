@@ -1,0 +1,56 @@
+"""Class folders in several folders, and lists that name images in their own way."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from xstars_lightning.datasets.class_folders import ClassFolders
+from xstars_lightning.datasets.eurosat import EuroSATRGB
+
+
+@pytest.fixture
+def divided(tmp_path):
+    """Two folders of two classes; the lists lie beside them and take no notice of them."""
+    for folder, numbers in (("one", range(4)), ("two", range(4, 6))):
+        for name in ("lake", "wood"):
+            (tmp_path / folder / name).mkdir(parents=True)
+            for number in numbers:
+                pixels = np.full((8, 8, 3), 10 * number, np.uint8)
+                Image.fromarray(pixels).save(tmp_path / folder / name / f"{name}{number}.png")
+    for split, number in (("train", 0), ("val", 1), ("test", 5)):
+        rows = [f"{name}/{name}{number}.tif,{name}" for name in ("wood", "lake")]
+        (tmp_path / f"{split}.csv").write_text("\n".join(rows) + "\n")
+    return tmp_path
+
+
+LISTS = {split: f"{split}.csv" for split in ("train", "val", "test")}
+
+
+def test_lists_leave_folder_and_ending_out(divided):
+    options = {"folders": ["one", "two"], "any_ending": True}
+    dataset = ClassFolders(divided, "test", LISTS, **options)
+    assert dataset.names == ("two/wood/wood5.png", "two/lake/lake5.png")
+    assert dataset.targets.tolist() == [1, 0]
+    assert dataset[0]["image"].unique().tolist() == [50]  # as in the file
+
+
+def test_the_ending_counts_unless_it_is_said(divided):
+    with pytest.raises(FileNotFoundError, match=r"train.csv:1: there is no image wood/wood0.tif"):
+        ClassFolders(divided, "test", LISTS, folders=["one", "two"])
+
+
+def test_images_that_lists_cannot_tell_apart(divided):
+    (divided / "two/wood/wood4.png").rename(divided / "two/wood/wood1.png")
+    with pytest.raises(ValueError, match=r"cannot tell two/wood/wood1.png from one/wood/wood1.png"):
+        ClassFolders(divided, "test", LISTS, folders=["one", "two"], any_ending=True)
+
+
+def test_without_lists_several_folders_are_one_pool(divided):
+    parts = [ClassFolders(divided, split, folders=["one", "two"]) for split in ("train", "val", "test")]
+    assert [part.targets.bincount().tolist() for part in parts] == [[4, 4], [1, 1], [1, 1]]
+
+
+def test_eurosat_is_scaled_and_drawn_alike(class_folders):
+    plain, scaled = ClassFolders(class_folders), EuroSATRGB(class_folders)
+    assert plain.names == scaled.names
+    assert (plain[0]["image"] / 255 == scaled[0]["image"]).all()
