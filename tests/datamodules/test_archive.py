@@ -115,3 +115,31 @@ def test_workers_read_the_same_batches(indexes):
         dm.setup("fit")
         batches.append(next(iter(dm.train_dataloader())))
     assert torch.equal(batches[0]["image_fine"], batches[1]["image_fine"])
+
+
+def test_catalogues_without_pixel_grids_are_joined_and_read(indexes, tmp_path):
+    frame = gpd.read_parquet(indexes["fine"])[["path", "geometry"]]
+    frame["path"] = [str(tmp_path / path) for path in frame["path"]]
+    frame.to_parquet(tmp_path / "plain.parquet")
+    dm = module({**indexes, "fine": str(tmp_path / "plain.parquet")})
+    dm.setup("fit")
+    batch = next(iter(dm.train_dataloader()))
+    assert batch["image_fine"].shape == (8, 3, 20, 20)
+    assert batch["valid_fine"].all()
+
+
+def test_several_indexes_of_a_sensor_are_one(indexes, tmp_path):
+    for number, name in enumerate(sorted((tmp_path / "fine").glob("*.tif"))):
+        write_index(scan(name, FINE), tmp_path / f"part{number}.parquet")
+    dm = module({**indexes, "fine": [str(tmp_path / f"part{number}.parquet") for number in range(2)]})
+    dm.setup("fit")
+    assert len(dm.dataset) == 2
+
+
+def test_ground_that_is_avoided_is_not_called_too_small(indexes, tmp_path, caplog):
+    gpd.GeoSeries([box(499_000, 4_998_000, 502_000, 5_001_000)], crs=ZONES[0]).to_file(tmp_path / "all.gpkg")
+    dm = module(indexes, avoid=str(tmp_path / "all.gpkg"))
+    dm.setup("fit")
+    drawn = {dm.dataset.pairs.crs_of[window.pair] for window in dm.train_sampler}
+    assert [dm.dataset.pairs.crs[number] for number in drawn] == [ZONES[1]]
+    assert "too small" not in caplog.text

@@ -7,6 +7,9 @@ from affine import Affine
 from pyproj import CRS, Transformer
 
 from xstars_lightning.datasets import CrossSensorDataset, NativeRasterDataset
+from xstars_lightning.datasets.grid import Grid
+from xstars_lightning.datasets.raster_file import inspect_raster
+from xstars_lightning.datasets.reading import read_onto
 from xstars_lightning.sensors import Sensor
 
 REFERENCE = "EPSG:32631"
@@ -92,6 +95,29 @@ def test_pixels_lie_where_the_transform_says(high_case, low_case, write_raster):
         where = Affine(*sample[f"transform_{key}"][:6].tolist())
         error = image - ground_pixels(where, REFERENCE, image.shape[2], image.shape[1])
         assert np.abs(error).max() < TENTH_OF_A_FINE_PIXEL
+
+
+@pytest.mark.parametrize("low_case", LOW)
+@pytest.mark.parametrize(("resolution", "holes"), [(10, True), (30, False)])
+def test_pixels_beside_holes_and_edges_lie_there_too(resolution, holes, low_case, write_raster):
+    crs, transform = LOW[low_case]
+    pixels = ground_pixels(transform, crs, 180, 180)
+    if holes:
+        pixels[:, np.random.default_rng(0).random((180, 180)) < 0.002] = -9999
+        pixels[:, 60:90, 70:100] = pixels[:, 110:113] = -9999
+    file = inspect_raster(
+        str(write_raster("a.tif", pixels, transform=transform, crs=crs, nodata=-9999)), ground_sensor(10)
+    )
+    to_reference = Transformer.from_crs(crs, REFERENCE, always_xy=True)
+    box = shapely.transform(file.box, lambda places: np.stack(to_reference.transform(*places.T), axis=1))
+    xmin, ymin, xmax, ymax = box.bounds
+    columns, rows = int((xmax - xmin) / resolution) + 4, int((ymax - ymin) / resolution) + 4
+    where = Affine(resolution, 0, xmin - 1.7 * resolution, 0, -resolution, ymax + 1.6 * resolution)
+    values, valid = read_onto(Grid(CRS(REFERENCE), where, columns, rows), file, ground_sensor(10))
+    error = values - ground_pixels(where, REFERENCE, columns, rows)
+    assert np.abs(error[:, valid]).max() < TENTH_OF_A_FINE_PIXEL
+    # Single missing pixels cost the four or so that they would have a part in; the edge, half of one.
+    assert (0.85 if holes else 0.93) * box.area < valid.sum() * resolution**2 < box.area
 
 
 def test_windows_of_a_size_have_one_shape(write_raster):

@@ -86,3 +86,10 @@ def test_files_that_say_not_where_they_lie(tmp_path, write_raster):
     path = write_raster("lost.tif", np.ones((1, 4, 4), np.uint8), crs=None)
     with pytest.raises(ValueError, match=r"lost\.tif has no coordinate reference system"):
         read_outlines([str(path)])
+
+
+def test_a_product_without_images_is_named(tmp_path):
+    folder = tmp_path / "S2A_MSIL2A_20220115T105401_N0400_R051_T31TFJ_20220115T125521.SAFE"
+    folder.mkdir()
+    with pytest.raises(ValueError, match=r"T125521\.SAFE holds no image.*Download it again"):
+        read_outlines([str(tmp_path)])

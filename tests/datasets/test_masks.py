@@ -2,10 +2,14 @@
 
 import numpy as np
 import pytest
+from affine import Affine
 
 from xstars_lightning.datasets import NativeRasterDataset
-from xstars_lightning.datasets.masks import QA_PIXEL, SCL
-from xstars_lightning.sensors import get_sensor
+from xstars_lightning.datasets.grid import Grid
+from xstars_lightning.datasets.masks import QA_PIXEL, SCL, average_valid
+from xstars_lightning.datasets.raster_file import inspect_raster
+from xstars_lightning.datasets.reading import read_onto
+from xstars_lightning.sensors import Sensor, get_sensor
 
 L2A, OLI = get_sensor("sentinel2_l2a"), get_sensor("landsat_sr")
 WHOLE = (slice(600_000, 601_200), slice(4_998_840, 5_000_040))
@@ -37,6 +41,36 @@ def test_quality_and_nodata_both_count(write_landsat):
     expected = np.ones((40, 41), dtype=bool)
     expected[5, 5] = expected[:, 40] = False
     assert (sample["valid"][0].numpy() == expected).all()
+
+
+def test_blocks_are_means_of_their_valid_pixels():
+    data = np.array([[[1, 3, 900, 8], [5, 900, 900, 900]], [[2, 2, 900, 4], [2, 900, 900, 900]]], np.uint16)
+    means, valid = average_valid(data, data[0] < 900, (1, 2))
+    assert means.tolist() == [[[3, 8]], [[2, 4]]]
+    assert valid.tolist() == [[True, False]]
+    assert average_valid(data, data[0] < 6, (2, 1))[1].tolist() == [[True], [False]]
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4])
+def test_clouds_are_not_averaged_into_what_is_valid(factor, write_safe):
+    """Cloud edges of 20 m lie within pixels of 60 m; under the cloud, values are twice as high."""
+    cloud = np.zeros((60, 60), dtype=bool)
+    cloud[11:30, 20:41] = True
+
+    def change(code, resolution, pixels):
+        side = 120 if resolution == 10 else 60
+        covered = cloud.repeat(side // 60, 0).repeat(side // 60, 1)
+        return pixels if resolution == 60 else np.where(covered, 20_000, 2000).astype(np.uint16)
+
+    red = Sensor("red", ("red",), 10, (0, 10000), (0.1,), (0.1,), ("red",) * 3)
+    folder = write_safe(change=change, classes=np.where(cloud, 9, 4).astype(np.uint8))
+    file = inspect_raster(str(folder), red)
+    grid = Grid(file.crs, file.transform @ Affine.scale(factor), 120 // factor, 120 // factor)
+    values, valid = read_onto(grid, file, red)
+    assert np.unique(values[0, valid]).tolist() == [1000]
+    rows, columns = 22 // factor + 1, 40 // factor + 1
+    assert not valid[rows : 60 // factor - 1, columns : 82 // factor - 1].any()
+    assert valid[1:-1, 1:-1].mean() > 0.75
 
 
 def test_clouds_are_left_out_of_the_outline(write_safe):

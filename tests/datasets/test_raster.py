@@ -91,9 +91,10 @@ def test_off_grid_neighbour_is_warped(write_raster):
     folder = write_raster("a.tif", ramp).parent
     write_raster("b.tif", ramp + 40.5, origin=(405, 0))  # continues the ramp half a pixel later
     sample = NativeRasterDataset(folder, one_band())[100:600, -300:-100]
-    assert sample["valid"].all()
-    assert np.allclose(sample["image"][0] * 100, np.arange(10, 60)[None], atol=0.51)
-    assert np.allclose(sample["image"][0, :, 32:] * 100, np.arange(42, 60)[None], atol=1e-3)
+    # A pixel on the neighbour's edge lies beyond the centres between which values can be known.
+    valid = np.arange(50) != 30
+    assert (sample["valid"][0].numpy() == valid).all()
+    assert np.allclose(sample["image"][0, :, valid] * 100, np.arange(10, 60)[valid], atol=1e-3)
 
 
 def test_rotated_black_border_is_no_ground(write_raster):

@@ -76,6 +76,7 @@ def server(tmp_path, monkeypatch):
     thread.start()
     server.url = f"http://127.0.0.1:{server.server_port}"
     _opened.cache_clear()
+    remote._lost.clear()
     yield server
     server.shutdown()
     thread.join()
@@ -107,7 +108,7 @@ def test_a_remote_raster_is_read_as_a_local_one(url, server):
     assert set(server.requests) == {"/a.tif"}  # no side files are asked for
 
 
-@pytest.mark.parametrize("failure", [404, 503, "reset"])
+@pytest.mark.parametrize("failure", [429, 503, "reset"])
 def test_a_server_that_fails_twice_when_a_raster_is_opened(failure, url, server):
     server.failure, server.bad_attempts = failure, 2
     assert open_raster(url, RGB).source.shape == (512, 512)
@@ -135,6 +136,39 @@ def test_a_raster_that_vanishes_for_good(failure, url, server):
     assert server.pauses == [0.5, 2.0, 8.0]
 
 
+@pytest.mark.parametrize("failure", [401, 403, 404, 410])
+def test_a_final_answer_is_taken_at_once_and_remembered(failure, url, server):
+    server.failure, server.bad_attempts = failure, 10
+    for _ in range(2):
+        with pytest.raises(RemoteReadError, match=rf"a\.tif: HTTP response code: {failure}\. Check that"):
+            open_raster(url, RGB)
+        requests, server.requests = server.requests, []
+    assert server.pauses == requests == []
+
+
+def test_a_final_answer_is_forgotten_in_time(url, server, monkeypatch):
+    server.failure, server.bad_attempts = 404, 10
+    with pytest.raises(RemoteReadError):
+        open_raster(url, RGB)
+    server.bad_attempts = 0
+    with pytest.raises(RemoteReadError):
+        open_raster(url, RGB)
+    monkeypatch.setattr(remote, "REMEMBERED", 0.0)
+    assert open_raster(url, RGB).source.shape == (512, 512)
+
+
+@pytest.mark.parametrize(("failure", "dead"), [(404, True), (503, False)])
+def test_an_open_raster_that_vanishes_is_remembered_but_no_server_that_is_busy(failure, dead, url, server):
+    dataset = NativeRasterDataset(url, RGB)
+    server.failure, server.bad_attempts = failure, 10
+    for _ in range(2):
+        server.pauses.clear()
+        with pytest.raises(RemoteReadError, match=r"a\.tif"):
+            dataset[100:300, -5100:-4900]
+    assert server.pauses == ([] if dead else [0.5, 2.0, 8.0])
+
+
 def test_a_raster_that_is_not_there(server):
-    with pytest.raises(RemoteReadError, match=r"/b\.tif after 4 attempts"):
+    with pytest.raises(RemoteReadError, match=r"/b\.tif: HTTP response code: 404"):
         NativeRasterDataset(f"{server.url}/b.tif", RGB)
+    assert server.pauses == []

@@ -1,11 +1,14 @@
 import itertools
 import logging
+import tracemalloc
 
 import numpy as np
 import pytest
 import shapely
+from pyproj import Transformer
 from shapely import Point, box
 
+from xstars_lightning.datasets.archive.avoiding import without
 from xstars_lightning.samplers import Cells, PairGridSampler, PairWindowSampler
 
 NORTH = 5_000_000
@@ -121,14 +124,55 @@ def test_resume(sampler):
 def test_no_room(sampler, make_pairs):
     with pytest.raises(ValueError, match=r"No window of 5000 x 5000 m .*largest of 4 .* 4000 x 4000"):
         sampler(size=5000)
-    with pytest.raises(ValueError, match=r"fits in the val cells"):
-        sampler(cells=Cells(10_000, 0.0), part="val")
     with pytest.raises(ValueError, match=r"blocks of 600 m or more"):
         sampler(cells=Cells(400, 0.5))
     # A ring has room by its area and its box, but none for a window.
     ring = Point(500_000, NORTH).buffer(1000).difference(Point(500_000, NORTH).buffer(900))
     with pytest.raises(ValueError, match="No window of 400 x 400"):
         PairWindowSampler(make_pairs([ring]), 400, 10)
+
+
+def test_no_cell_of_the_part_wants_smaller_blocks(pairs, sampler):
+    held_out = (
+        r"None of the val cells \(blocks of 10000 m, val_fraction 0, seed 0\) meets the ground of 4 pairs"
+    )
+    with pytest.raises(ValueError, match=held_out):
+        sampler(cells=Cells(10_000, 0.0), part="val")
+    for make in (sampler, lambda **split: PairGridSampler(pairs, 300, limit=10, **split)):
+        with pytest.raises(
+            ValueError, match=r"of the val cells .*Give smaller blocks, another seed"
+        ) as error:
+            make(cells=Cells(500_000, 0.01, seed=1), part="val")
+        assert "window" not in str(error.value)
+    with pytest.raises(ValueError, match=r"of the train cells .*val_fraction 1, .*another val_fraction"):
+        sampler(cells=Cells(10_000, 1.0))
+
+
+def test_windows_that_fit_only_across_the_borders_of_cells_want_larger_ones(make_pairs):
+    border = 7500 * 180 / int(180 * 111_195 / 2000) - 90  # between two rows of cells, at 45 north
+    y = Transformer.from_crs("EPSG:4326", "EPSG:32631", always_xy=True).transform(3.0, border)[1]
+    pairs = make_pairs([box(500_000, y - 250, 502_000, y + 250)])
+    with pytest.raises(ValueError, match=r"fits in the val cells .*smaller window, larger blocks"):
+        PairGridSampler(pairs, 450, cells=Cells(2000, 0.5, seed=0, margin=200))
+
+
+@pytest.mark.parametrize("limit", [None, 10])
+def test_windows_that_fit_nowhere_are_not_blamed_on_the_cells(pairs, limit):
+    with pytest.raises(ValueError, match=r"No window of 5000 .* fits\. The largest of 4") as error:
+        PairGridSampler(pairs, 5000, cells=Cells(100_000, 0.1), limit=limit)
+    assert "block" not in str(error.value)
+
+
+def test_pairs_without_ground_are_not_called_small(make_pairs):
+    avoided = box(499_000, NORTH - 1000, 599_000, NORTH + 9000)
+    pairs = make_pairs([square(500_000, 2000), square(600_000, 200)])
+    some = without(pairs, lambda _: avoided)
+    with pytest.raises(
+        ValueError, match=r"of 2 pairs \(1 of them without ground, because all of it is avoided"
+    ):
+        PairGridSampler(some, 300)
+    with pytest.raises(ValueError, match=r"^None of 2 pairs has ground left.* \(avoid\)"):
+        PairGridSampler(without(pairs, lambda _: avoided, 10_000), 300)
 
 
 def test_training_and_validation_windows_share_no_ground(make_pairs):
@@ -167,6 +211,44 @@ def test_a_limited_grid_takes_some_of_all_pairs(make_pairs):
     assert chosen == sorted(chosen)
     assert max(chosen) - min(chosen) > 30
     assert list(PairGridSampler(pairs, 300, limit=10_000)) == list(PairGridSampler(pairs, 300))
+
+
+def test_a_limited_grid_of_large_pairs_is_spread_over_all_and_takes_little_memory(make_pairs):
+    pairs = make_pairs([square(200_000 + 110_000 * number, 110_000) for number in range(40)])
+    tracemalloc.start()
+    sampler = PairGridSampler(pairs, 320, cells=Cells(3200, 0.1), limit=1024)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 30e6  # the windows of all grids take 190 MB
+    windows = sampler.windows
+    assert len(np.unique(windows, axis=0)) == 1024
+    counts = np.bincount(windows[:, 0].astype(int), minlength=40)
+    assert 5 < counts.min() <= counts.max() < 60
+    inside = (windows[:, 1] - pairs.bounds[windows[:, 0].astype(int), 0]) / 110_000
+    assert np.histogram(inside, 4, (0, 1))[0].min() > 180
+
+
+def test_a_limited_grid_takes_windows_and_not_pairs(make_pairs):
+    pairs = make_pairs([square(500_000, 30_000), *(square(600_000 + 1000 * n, 300) for n in range(100))])
+    chosen = [window.pair for window in PairGridSampler(pairs, 300, limit=500)]
+    assert 480 < chosen.count(0) < 500
+
+
+def test_a_grid_is_the_same_in_chunks_of_any_number_of_windows(make_pairs, monkeypatch):
+    pairs = make_pairs([square(500_000 + 5000 * number, 2000 + 100 * number) for number in range(9)])
+    whole = list(PairGridSampler(pairs, 300))
+    monkeypatch.setattr("xstars_lightning.samplers.pair_grid.CHUNK", 7)
+    assert list(PairGridSampler(pairs, 300)) == whole
+
+
+def test_a_grid_without_limit_holds_no_more_than_its_windows(make_pairs):
+    pairs = make_pairs([square(200_000 + 110_000 * number, 110_000) for number in range(10)])
+    tracemalloc.start()
+    sampler = PairGridSampler(pairs, 320, cells=Cells(3200, 0.02))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert 5_000 < len(sampler) < 30_000  # of 1.2 million candidates, which take 47 MB
+    assert peak < 20e6
 
 
 def test_a_grid_in_a_pair_of_the_size_of_a_window(make_pairs):

@@ -14,7 +14,7 @@ from xstars_lightning.datasets.archive.dataset import ArchiveDataset
 from xstars_lightning.datasets.archive.fingerprint import fingerprint
 from xstars_lightning.datasets.archive.footprints import Footprints, concatenate
 from xstars_lightning.datasets.archive.geoparquet import read_index
-from xstars_lightning.datasets.archive.joining import join
+from xstars_lightning.datasets.archive.joining import finest_sensor, join
 from xstars_lightning.datasets.archive.pairs import Pairs
 from xstars_lightning.datasets.archive.scan import scan
 from xstars_lightning.datasets.archive.times import Match
@@ -149,14 +149,10 @@ class ArchiveDataModule(WindowsDataModule):
             )
         return found
 
-    def _finest(self, indexes: Mapping[str, Footprints]) -> str | None:
-        """The sensor of the smallest nominal pixels, where an index, a catalogue, does not tell them."""
-        if all(index.shape.all() for index in indexes.values()):
-            return None
-        return min(self.sensors, key=lambda key: self.sensors[key].resolution)
-
     def _join(self, indexes: Mapping[str, Footprints]) -> Pairs:
-        options = (self._finest(indexes), self.max_days, self.match, self.min_sensors)
+        # A catalogue may not tell the size of its pixels.
+        nominal = {key: sensor.resolution for key, sensor in self.sensors.items()}
+        options = (finest_sensor(indexes, nominal), self.max_days, self.match, self.min_sensors)
         if self.pairs is not None and os.path.exists(self.pairs):
             return Pairs.read(self.pairs, fingerprint(indexes, *options))
         pairs = join(indexes, *options)

@@ -53,8 +53,8 @@ def open_raster(path: str, sensor: Sensor) -> OpenRaster:
         sensor: Its bands are looked for in a product.
 
     Raises:
-        OSError: If GDAL cannot open it, a remote raster (:class:`RemoteReadError`) after several attempts;
-            the message gives GDAL's reason.
+        OSError: If GDAL cannot open it, a remote raster (:class:`RemoteReadError`) after several attempts
+            unless it is gone or forbidden; the message gives GDAL's reason.
         ValueError: If a product lacks a band.
     """
     return _opened(path, sensor.bands)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
-__all__ = ["QA_PIXEL", "SCL", "QualityBand"]
+__all__ = ["QA_PIXEL", "SCL", "QualityBand", "average_valid"]
 
 Bool = NDArray[np.bool_]
 
@@ -48,3 +48,26 @@ class QualityBand:
     def read(self, window: Window | None, shape: tuple[int, int] | None) -> Bool:
         """Validity (H, W) of a window, decimated to a shape by the nearest neighbour if one is given."""
         return self.valid[self.source.read(1, window=window, out_shape=shape)]
+
+
+def average_valid(
+    data: NDArray[np.generic], valid: Bool, shape: tuple[int, int]
+) -> tuple[NDArray[np.float32], Bool]:
+    """Average the valid pixels in blocks, so that no cloud is mixed into what is called valid.
+
+    Args:
+        data: Values (C, H, W).
+        valid: Validity (H, W).
+        shape: Number of blocks along height and width, divisors of H and W.
+
+    Returns:
+        Means (C, *shape), 0 where there is nothing to average, and validity (*shape): whether at least half
+        of a block's pixels are valid.
+    """
+    (rows, columns), (height, width) = shape, valid.shape
+    blocks = (rows, height // rows, columns, width // columns)
+    weights = valid.reshape(blocks)
+    counts = weights.sum(axis=(1, 3))
+    sums = np.where(weights, data.reshape(-1, *blocks), 0).sum(axis=(2, 4), dtype=np.float64)
+    means = (sums / np.maximum(counts, 1)).astype(np.float32)
+    return means, 2 * counts >= blocks[1] * blocks[3]

@@ -9,6 +9,7 @@ from rasterio.errors import RasterioIOError
 from rasterio.windows import Window
 
 from xstars_lightning.datasets.handles import OpenRaster
+from xstars_lightning.datasets.masks import average_valid
 from xstars_lightning.datasets.remote import persist
 from xstars_lightning.sensors import Sensor
 
@@ -38,10 +39,13 @@ def read_pixels(
         window: Part to read, inside the file; all of it by default.
         shape: Height and width to decimate to, if any; from overviews where there are some.
         resampling: How to decimate; only by the nearest neighbour where the file itself does not
-            declare its nodata, lest they be mixed with values.
+            declare its nodata, lest they be mixed with values. GDAL would average clouds into pixels
+            beside them: of a product, the pixels that its quality band calls valid are averaged here, to one
+            that is valid where half of them are, and ``shape`` must divide the window.
 
     Returns:
-        Values (C, H, W) in the file's type, not scaled, and validity (H, W).
+        Values (C, H, W) in the file's type, in float32 where a product is averaged, not scaled; and validity
+        (H, W).
 
     Raises:
         OSError: If a block cannot be read; a remote one (:class:`RemoteReadError`) after several attempts.
@@ -66,6 +70,8 @@ def _read(
     shape: tuple[int, int] | None,
     resampling: Resampling,
 ) -> tuple[NDArray[np.generic], Bool]:
+    if shape is not None and raster.quality is not None and resampling == Resampling.average:
+        return average_valid(*_read(raster, sensor, window, None, Resampling.nearest), shape)
     source, count = raster.source, len(sensor.bands)
     bands = None if source.count == count else list(range(1, count + 1))
     if sensor.nodata is not None and not raster.masked and None in raster.nodata:

@@ -27,6 +27,8 @@ __all__ = ["read_onto"]
 Pixels = tuple[NDArray[np.generic], NDArray[np.bool_]]
 Place = tuple[int, int, int, int]  # column, row, width, height
 
+MISSING = 1e-3  # share of the weight; as many pixels is the most that a value is displaced
+
 
 def read_onto(grid: Grid, file: RasterFile, sensor: Sensor) -> Pixels:
     """Read a file's pixels on a grid.
@@ -67,8 +69,7 @@ def _read_plain(raster: OpenRaster, sensor: Sensor, col: int, row: int, width: i
 
 
 def _read_warped(raster: OpenRaster, sensor: Sensor, grid: Grid, file: RasterFile) -> Pixels:
-    """Resample onto the grid; invalid pixels have no weight, and spread by half a pixel at most."""
-    warped = np.full((len(sensor.bands), grid.height, grid.width), np.nan, dtype=np.float32)
+    """Resample onto the grid; valid where every pixel that has weight is."""
     target_crs = _rasterio_crs(grid.crs.to_wkt())
     factor = _coarser(raster.source, grid, target_crs)
     window = _source_window(raster.source, grid, target_crs, 2 * factor)
@@ -76,32 +77,47 @@ def _read_warped(raster: OpenRaster, sensor: Sensor, grid: Grid, file: RasterFil
         window, (data, valid) = _read_averaged(raster, sensor, window, factor)
     else:
         data, valid = _read_plain(raster, sensor, *window)
-    if valid.any():
-        data = data.astype(np.float32)
-        data[:, ~valid] = np.nan
-        reproject(
-            data,
-            warped,
-            src_transform=file.transform @ Affine.translation(*window[:2]) @ Affine.scale(factor),
-            src_crs=raster.source.crs,
-            src_nodata=np.nan,
-            dst_transform=grid.transform,
-            dst_crs=target_crs,
-            dst_nodata=np.nan,
-            resampling=Resampling.bilinear,
-            tolerance=0,  # GDAL's default, 0.125, is pixels of error
-            # A rotated grid looks coarser to GDAL, which would widen the kernel and shift edges.
-            XSCALE=1,
-            YSCALE=1,
-        )
-    return warped, ~np.isnan(warped[0])
+    warped = np.full((len(data) + 1, grid.height, grid.width), np.nan, dtype=np.float32)
+    if not valid.any():
+        return warped[:-1], np.zeros(warped.shape[1:], dtype=bool)
+    values, holes = data.astype(np.float32), not valid.all()
+    if holes:
+        # Weights that leave out invalid pixels would shift the values beside them. Validity goes along as
+        # another band instead, and tells how much weight the valid ones have.
+        values[:, ~valid] = 0
+        values = np.concatenate([values, valid[None]], dtype=np.float32)
+    warped = warped[: len(values)]
+    reproject(
+        values,
+        warped,
+        src_transform=file.transform @ Affine.translation(*window[:2]) @ Affine.scale(factor),
+        src_crs=raster.source.crs,
+        src_nodata=np.nan,
+        dst_transform=grid.transform,
+        dst_crs=target_crs,
+        dst_nodata=np.nan,
+        resampling=Resampling.bilinear,
+        tolerance=0,  # GDAL's default, 0.125, is pixels of error
+        # A rotated grid looks coarser to GDAL, which would widen the kernel and shift edges.
+        XSCALE=1,
+        YSCALE=1,
+    )
+    return _where_whole(warped) if holes else (warped, ~np.isnan(warped[0]))
+
+
+def _where_whole(warped: NDArray[np.float32]) -> Pixels:
+    """Take from warped bands the last, the share of valid pixels; a thousandth may be missing."""
+    data, share = warped[:-1], warped[-1]
+    valid = share > 1 - MISSING
+    data[:, valid] /= share[valid]
+    return data, valid
 
 
 def _read_averaged(raster: OpenRaster, sensor: Sensor, window: Place, factor: int) -> tuple[Place, Pixels]:
     """Read pixels ``factor`` times as large, of those that lie in the file as a whole.
 
     Returns:
-        The window that was read, then values and validity.
+        The window that was read, with a rim of invalid pixels where the file ends, then values and validity.
     """
     col, row = (max(start, 0) // factor * factor for start in window[:2])
     width = (min(window[0] + window[2], raster.source.width) - col) // factor * factor
@@ -109,8 +125,12 @@ def _read_averaged(raster: OpenRaster, sensor: Sensor, window: Place, factor: in
     if min(width, height) < factor:
         return window, _read_plain(raster, sensor, -1, -1, 1, 1)  # outside: valid nowhere
     shape = (height // factor, width // factor)
-    pixels = read_pixels(raster, sensor, Window(col, row, width, height), shape, Resampling.average)
-    return (col, row, width, height), pixels
+    data, valid = read_pixels(raster, sensor, Window(col, row, width, height), shape, Resampling.average)
+    place, size = window[:2], (raster.source.width, raster.source.height)
+    if min(place) >= 0 and all(a + b <= c for a, b, c in zip(place, window[2:], size, strict=True)):
+        return (col, row, width, height), (data, valid)
+    around = (col - factor, row - factor, width + 2 * factor, height + 2 * factor)
+    return around, (np.pad(data, ((0, 0), (1, 1), (1, 1))), np.pad(valid, 1))
 
 
 def _coarser(source: DatasetReader, grid: Grid, target_crs: RasterioCRS) -> int:

@@ -60,10 +60,11 @@ class PairWindowSampler(WindowStream[PairWindow]):
         roomy = self.ground.roomy()
         if not roomy.any():
             raise self.no_room()
-        if not roomy.all() and self.rank == 0:
+        small = ~roomy & ~self.ground.emptied()
+        if small.any() and self.rank == 0:
             logger.warning(
                 "%d of %d pairs are too small for windows of %g m and left out.",
-                *((~roomy).sum(), len(pairs), size),
+                *(small.sum(), len(pairs), size),
             )
         sides = pairs.bounds[:, 2:] - pairs.bounds[:, :2]
         self._shares = np.cumsum(sides.prod(axis=1) * roomy)

@@ -1,14 +1,19 @@
 import logging
 from dataclasses import replace
 
+import geopandas as gpd
 import numpy as np
 import pytest
 import shapely
 from pyproj import CRS, Transformer
 from shapely import box
 
-from xstars_lightning.datasets.archive.joining import join
+from xstars_lightning.datasets.archive.dataset import ArchiveDataset
+from xstars_lightning.datasets.archive.geoparquet import read_index
+from xstars_lightning.datasets.archive.joining import finest_sensor, join
 from xstars_lightning.datasets.archive.lonlat import to_lonlat
+from xstars_lightning.datasets.archive.pairs import PairWindow
+from xstars_lightning.sensors import Sensor
 
 UTM = "EPSG:32631"
 
@@ -239,7 +244,10 @@ def test_an_unknown_date_is_named_where_time_matters(dates):
     times = dates["low"].time.copy()
     times[1] = np.datetime64("NaT", "us")
     indexes = dates | {"low": replace(dates["low"], time=times)}
-    with pytest.raises(ValueError, match=r"^1 and 0 more of the 3 scenes in index.parquet have no date"):
+    with pytest.raises(
+        ValueError,
+        match=r"^1 and 0 more of the 3 scenes in index.parquet have no date.*`--data.max_days null`",
+    ):
         join(indexes, max_days=50)
     with pytest.raises(ValueError, match="have no date"):
         join(indexes, match="season")
@@ -269,3 +277,40 @@ def test_too_few_sensors_and_unknown_pixels(dates):
     with pytest.raises(ValueError, match=r"index.parquet says nothing of the pixels of low.*finest"):
         join({"high": dates["high"], "low": blind})
     assert len(join({"high": dates["high"], "low": blind}, finest="high")) == 2
+
+
+def test_nominal_pixels_tell_the_finest_where_an_index_knows_none(dates):
+    blind = replace(dates["low"], transform=np.full((3, 6), np.nan))
+    indexes = {"low": blind, "high": dates["high"]}  # of 2 m
+    assert finest_sensor(indexes, {"low": 10, "high": 30}) == "high"
+    assert finest_sensor(indexes, {"low": 1, "high": 30}) == "low"
+    assert finest_sensor(dates, {"low": 1, "high": 30}) == "high"
+    with pytest.raises(ValueError, match="says nothing of the pixels of low"):
+        finest_sensor(indexes, {"high": 30})
+
+
+def test_catalogues_without_grids_are_joined_and_read(write_raster, tmp_path):
+    band = Sensor("band", ("x",), 5, (0, 1000), (0.5,), (1,), rgb_bands=("x",) * 3)
+    sensors = {"coarse": replace(band, resolution=10), "fine": band}
+    indexes = {}
+    for key, side in (("coarse", 128), ("fine", 256)):
+        columns = np.arange(side, dtype=np.uint16) * (1280 // side)  # metres from the western edge
+        pixels = np.broadcast_to(columns + 1, (1, side, side))
+        write_raster(f"{key}.tif", pixels, (500_000, 5_000_000), 1280 / side)
+        outline = gpd.GeoSeries([box(500_000, 4_998_720, 501_280, 5_000_000)], crs=UTM).to_crs(4326)
+        frame = gpd.GeoDataFrame({"path": [f"{key}.tif"]}, geometry=outline)
+        frame.to_parquet(tmp_path / f"{key}.parquet")
+        indexes[key] = read_index(tmp_path / f"{key}.parquet")
+    finest = finest_sensor(indexes, {key: sensor.resolution for key, sensor in sensors.items()})
+    pairs = join(indexes, finest)
+    assert (finest, len(pairs)) == ("fine", 1)
+    assert pairs.area[0] == pytest.approx(1280**2, rel=1e-3)
+    dataset = ArchiveDataset(indexes, sensors, pairs)
+    assert dataset.resolutions == {"coarse": 10, "fine": 5}
+    sample = dataset[PairWindow(0, 500_200, 4_999_200, 500_400, 4_999_400)]
+    assert sample["image_fine"].shape == (1, 40, 40)
+    assert sample["image_coarse"].shape == (1, 20, 20)
+    assert sample["valid_fine"].all()
+    assert sample["valid_coarse"].all()
+    np.testing.assert_allclose(sample["image_fine"][0, 0, ::2] * 1000, np.arange(201, 401, 10), atol=1e-3)
+    np.testing.assert_allclose(sample["image_coarse"][0, 0] * 1000, np.arange(201, 401, 10), atol=1e-3)

@@ -1,13 +1,15 @@
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import geopandas as gpd
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pyproj import CRS, Transformer
 from shapely import box
 
 from xstars_lightning.datasets.archive.fingerprint import fingerprint
+from xstars_lightning.datasets.archive.geoparquet import read_index, write_index
 from xstars_lightning.datasets.archive.joining import join
 from xstars_lightning.datasets.archive.pairs import Pairs
 
@@ -80,6 +82,39 @@ def test_the_fingerprint_is_of_rows_not_of_buffers(indexes):
     shifted = indexes["low"].take([0, 1, 2]).take(slice(1, 3))
     assert fingerprint({"low": part}) == fingerprint({"low": shifted})
     assert fingerprint({"low": part}) != fingerprint({"low": indexes["low"].take([2, 1])})
+
+
+def test_options_written_in_another_way_are_the_same(indexes):
+    first = fingerprint(indexes, max_days=10, min_sensors=None)
+    assert first == fingerprint(indexes, max_days=10.0, min_sensors=2)
+    assert first != fingerprint(indexes, max_days=10.5)
+    assert first != fingerprint(indexes, max_days=10, min_sensors=1)
+    assert join(indexes).inputs == join(indexes, min_sensors=2).inputs == fingerprint(indexes)
+
+
+def test_an_archive_that_moved_with_its_indexes_keeps_its_pairs(indexes, tmp_path):
+    def written(folder, *names):
+        folder.mkdir()
+        paths = pa.array([str(folder / "scenes" / name) for name in names], pa.large_string())
+        write_index(replace(indexes["low"], path=paths), folder / "low.parquet")
+
+    written(tmp_path / "old", "a.tif", "b.tif", "c.tif")
+    before = read_index(tmp_path / "old" / "low.parquet")
+    (tmp_path / "old").rename(tmp_path / "new")
+    after = read_index(tmp_path / "new" / "low.parquet")
+    assert before.path[0].as_py() != after.path[0].as_py()
+    assert fingerprint({"low": before}) == fingerprint({"low": after})
+    written(tmp_path / "other", "a.tif", "b.tif", "d.tif")
+    assert fingerprint({"low": read_index(tmp_path / "other" / "low.parquet")}) != fingerprint({"low": after})
+
+
+@pytest.mark.parametrize("content", [b"", b"not a table", b"PAR1" * 100])
+def test_a_broken_file_is_named_with_what_to_do(tmp_path, content):
+    (tmp_path / "pairs.parquet").write_bytes(content)
+    with pytest.raises(ValueError, match=r"pairs\.parquet is no Parquet file, or a broken one: .*Remove it"):
+        Pairs.read(tmp_path / "pairs.parquet")
+    with pytest.raises(FileNotFoundError):
+        Pairs.read(tmp_path / "none.parquet")
 
 
 def test_another_file_holds_no_pairs(indexes, tmp_path):

@@ -1,27 +1,45 @@
 """Whether what was computed from indexes still fits them."""
 
 import hashlib
+import os
 from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
 
 from xstars_lightning.datasets.archive.footprints import Footprints
+from xstars_lightning.datasets.archive.paths import relative_paths
+from xstars_lightning.datasets.archive.times import Match
 
 __all__ = ["fingerprint"]
 
 
-def fingerprint(indexes: Mapping[str, Footprints], *options: object) -> str:
+def fingerprint(
+    indexes: Mapping[str, Footprints],
+    finest: str | None = None,
+    max_days: float | None = None,
+    match: Match = "nearest",
+    min_sensors: int | None = None,
+) -> str:
     """A hash of all that a join of indexes depends on.
+
+    Files below the folder of their index count relative to it: an archive that is moved with its indexes
+    keeps its hash. So do options that are written in another way (10 and 10.0).
 
     Args:
         indexes: The indexes, by sensor.
-        options: Of the join, in an order of the caller's.
+        finest: Of :func:`join`, as all that follow.
+        max_days: See there.
+        match: See there.
+        min_sensors: See there.
     """
+    days = None if max_days is None else float(max_days)
+    options = (finest, days, match, int(min_sensors or len(indexes)))
     digest = hashlib.sha256(repr(options).encode())
     for key, index in indexes.items():
         digest.update(repr((key, [crs.to_wkt() for crs in index.crs])).encode())
-        for strings in (index.path, index.outline):
+        folder = os.path.dirname(os.path.abspath(index.source))
+        for strings in (relative_paths(index.path, folder), index.outline):
             _update(digest, strings)
         for array in (index.crs_of, index.transform, index.bounds, index.time, index.stamp):
             digest.update(np.ascontiguousarray(array).view(np.uint8))

@@ -23,7 +23,7 @@ from xstars_lightning.datasets.archive.sharing import Outlines
 from xstars_lightning.datasets.archive.times import Match
 from xstars_lightning.datasets.archive.window_crs import pixel_sizes, window_crs
 
-__all__ = ["join"]
+__all__ = ["finest_sensor", "join"]
 
 logger = logging.getLogger(__name__)
 CHUNK = 5_000  # scenes; their geometries are Python objects while they are joined
@@ -40,13 +40,14 @@ def join(
     """Join sensors by space and time.
 
     Every pair has a scene of the finest sensor; its ground is what its scenes share, exactly, in the CRS of
-    that scene (in its UTM zone where that is not in metres). Shared ground of less than a thousandth of
-    the smallest of the scenes is dropped. The number of pairs, their area and the differences in time are
-    logged.
+    that scene (in its UTM zone where that is not in metres of the ground). Shared ground of less than a
+    thousandth of the smallest of the scenes is dropped. The number of pairs, their area and the differences
+    in time are logged.
 
     Args:
         indexes: Two or more indexes; their keys name the sensors.
-        finest: The sensor whose scenes others are joined to; by default that of the smallest pixels.
+        finest: The sensor whose scenes others are joined to; by default that of the smallest pixels, which
+            :func:`finest_sensor` finds also where an index knows no pixels.
         max_days: Largest difference in days between acquisitions (of the season, if that is what is
             matched), each compared with that of the finest sensor's scene; None: any, also unknown.
         match: Where several scenes of a sensor show the same ground of one of the finest: ``nearest``:
@@ -62,7 +63,7 @@ def join(
     """
     needed = check_join(indexes, finest, max_days, match, min_sensors)
     inputs = fingerprint(indexes, finest, max_days, match, min_sensors)
-    rule, finest = Rule(max_days, match, needed), finest or _finest(indexes)
+    rule, finest = Rule(max_days, match, needed), finest or finest_sensor(indexes)
     scenes = indexes[finest]
     crs, target = window_crs(scenes)
     outlines = Outlines(scenes, crs)
@@ -94,19 +95,26 @@ def join(
     return pairs
 
 
-def _finest(indexes: Mapping[str, Footprints]) -> str:
-    """The sensor of the smallest pixels.
+def finest_sensor(indexes: Mapping[str, Footprints], resolutions: Mapping[str, float] | None = None) -> str:
+    """The sensor of the smallest pixels, by the median of its scenes.
+
+    Args:
+        indexes: The index of each sensor.
+        resolutions: Nominal pixel sizes in metres by the same keys, for indexes that know the grid of none
+            of their scenes; None: such an index is refused.
 
     Raises:
-        ValueError: If an index knows the grid of none of its scenes.
+        ValueError: If an index knows the grid of none of its scenes, and there is no nominal size.
     """
     sizes = {name: pixel_sizes(index) for name, index in indexes.items()}
-    if unknown := [name for name, size in sizes.items() if np.isnan(size).all()]:
+    nominal = resolutions or {}
+    known = {name: float(np.nanmedian(size)) for name, size in sizes.items() if not np.isnan(size).all()}
+    if unknown := [name for name in indexes if name not in known and name not in nominal]:
         raise ValueError(
             f"{indexes[unknown[0]].source} says nothing of the pixels of {unknown[0]}: name the finest of "
             f"the sensors {', '.join(indexes)} (finest)."
         )
-    return min(sizes, key=lambda name: float(np.nanmedian(sizes[name])))
+    return min(indexes, key=lambda name: known[name] if name in known else nominal[name])
 
 
 def _plain(shares: Shares) -> dict[str, Any]:

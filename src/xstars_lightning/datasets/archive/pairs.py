@@ -118,10 +118,17 @@ class Pairs:
             inputs: What it must have been made of, by :func:`fingerprint`; None: anything.
 
         Raises:
-            ValueError: If it is no such file, or was made of something else.
+            FileNotFoundError: If there is no such file.
+            ValueError: If it is no such file or a broken one, or was made of something else.
         """
-        columns = [name for name in pq.read_schema(path).names if name != "geometry"]
-        table = pq.read_table(path, columns=columns).combine_chunks()
+        try:
+            columns = [name for name in pq.read_schema(path).names if name != "geometry"]
+            table = pq.read_table(path, columns=columns).combine_chunks()
+        except pa.ArrowInvalid as error:
+            raise ValueError(
+                f"{os.fspath(path)} is no Parquet file, or a broken one: {error}. Remove it, and it is made "
+                "anew; or name another file (pairs)."
+            ) from error
         if b"xstars:pairs" not in (table.schema.metadata or {}):
             raise ValueError(f"{path} holds no pairs. Name a file that was written by joining indexes.")
         about = json.loads(table.schema.metadata[b"xstars:pairs"])
