@@ -54,6 +54,7 @@ HELP = {
 QUIET = (
     r"`torch.nn.utils.weight_norm` is deprecated",  # in lightly's DINOProjectionHead
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # in lightning 2.6 with torch >= 2.15
+    r"Dataset has no geotransform",  # of rasterio; where it matters, our errors name the file
     r"You have overridden `on_before_batch_transfer` in `LightningModule`",  # that is what is meant
 )
 
@@ -138,12 +139,12 @@ def main(args: ArgsType = None) -> None:
     """
     for name, value in GDAL.items():
         os.environ.setdefault(name, value)
+    for message in QUIET:
+        warnings.filterwarnings("ignore", message)
     words = sys.argv[1:] if args is None else args
     if isinstance(words, list) and words and words[0] in TOOLS:
         run_tool(words[0], words[1:])
         return
-    for message in QUIET:
-        warnings.filterwarnings("ignore", message)
     try:
         XStarsCLI(
             model_class=BaseTask,

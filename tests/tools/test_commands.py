@@ -1,14 +1,17 @@
 """The tools, and `preview`, as they are called on the command line."""
 
+import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import rasterio
 import yaml
 
 from xstars_lightning.cli import main
 from xstars_lightning.sensors import get_sensor
-from xstars_lightning.tools.commands import TOOLS, tool_parser
+from xstars_lightning.tools.commands import TOOLS, run_tool, tool_parser
 
 CONFIG = f"--config={Path(__file__).parents[2]}/configs/pretrain.yaml"
 
@@ -51,9 +54,35 @@ def test_help_lists_the_tools_and_each_explains_itself(capsys):
     assert "Compare the ground of pretraining with that of a downstream dataset." in said
 
 
-def test_an_error_of_a_tool_is_the_plain_exception(tmp_path):
-    with pytest.raises(FileNotFoundError, match="nowhere"):
+def test_an_error_of_a_tool_is_one_message(tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended:
         main(["stats", str(tmp_path / "nowhere"), "--sensor=spot_rgb"])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("xstars stats: No such folder or file")
+    assert said.count("\n") == 1
+
+
+def test_a_mistake_of_ours_keeps_its_traceback(monkeypatch):
+    def broken(paths: list[str]) -> None:
+        raise KeyError("ours")
+
+    monkeypatch.setitem(TOOLS, "stats", broken)
+    with pytest.raises(KeyError, match="ours"):
+        run_tool("stats", ["a"])
+
+
+@pytest.mark.filterwarnings("ignore:Dataset has no geotransform")
+def test_a_file_without_a_place_is_named_without_warnings(tmp_path):
+    path = tmp_path / "lost.tif"
+    with rasterio.open(path, "w", driver="GTiff", count=3, height=8, width=8, dtype="uint8") as file:
+        file.write(np.ones((3, 8, 8), np.uint8))
+    options = ["--sensor=spot_rgb", f"--out={tmp_path}/i.parquet"]
+    command = [sys.executable, "-m", "xstars_lightning.cli", "index", str(path), *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"xstars index: {path} has no coordinate reference system")
+    assert done.stderr.count("\n") == 1
 
 
 def test_measured_statistics_are_previewed_without_a_model(two_sensors, tmp_path, capsys, monkeypatch):

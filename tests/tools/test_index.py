@@ -1,6 +1,7 @@
 """The command builds, updates and describes."""
 
 import os
+from datetime import datetime
 
 import geopandas as gpd
 import numpy as np
@@ -91,3 +92,31 @@ def test_what_is_not_ours_or_of_another_sensor_is_not_replaced(folder, out):
     index([folder], "sentinel2_rgb", out)
     with pytest.raises(ValueError, match="index of sensor 'sentinel2_rgb', not 'landsat_rgb'"):
         index([folder], "landsat_rgb", out)
+
+
+def test_an_update_reads_dates_by_the_rule_of_the_index(write_raster, tmp_path, out):
+    place = (500_000, 5_000_000)
+    write_raster("s/20200101_03022021.tif", PIXELS, place)
+    folder = str(tmp_path / "s")
+    index([folder], "sentinel2_rgb", out, date_regex=r"_(\d{8})", date_format="%d%m%Y")
+    assert read_about(out)["date_regex"] == r"_(\d{8})"
+    write_raster("s/20200102_04022021.tif", PIXELS, place)
+    index([folder], "sentinel2_rgb", out)
+    assert read_index(out).time[:, 0].tolist() == [datetime(2021, 2, 3), datetime(2021, 2, 4)]
+    index([folder], "sentinel2_rgb", out, outlines=False)
+    assert read_index(out).time[:, 0].tolist() == [datetime(2021, 2, 3), datetime(2021, 2, 4)]
+
+
+def test_another_rule_redates_all_and_is_kept(write_raster, tmp_path, out):
+    write_raster("s/20200101_03022021.tif", PIXELS, (500_000, 5_000_000))
+    folder = str(tmp_path / "s")
+    index([folder], "sentinel2_rgb", out, date_regex=r"_(\d{8})", date_format="%d%m%Y")
+    index([folder], "sentinel2_rgb", out, date_regex=r"^\d{8}")
+    for _ in range(2):
+        assert read_index(out).time[:, 0].tolist() == [datetime(2020, 1, 1)]
+        index([folder], "sentinel2_rgb", out)
+
+
+def test_an_asset_is_for_catalogues(folder, out):
+    with pytest.raises(ValueError, match="--asset visual is for a catalogue"):
+        index([folder], "sentinel2_rgb", out, asset="visual")

@@ -9,6 +9,7 @@ from matplotlib import pyplot as plt
 
 from xstars_lightning.datamodules import ArchiveDataModule, CrossSensorDataModule
 from xstars_lightning.sensors import Sensor
+from xstars_lightning.tools import preview_text
 from xstars_lightning.tools.preview import preview
 from xstars_lightning.tools.preview_facts import gather
 from xstars_lightning.tools.preview_figure import plot_facts
@@ -144,3 +145,10 @@ def test_large_windows_are_thinned_and_unseen_sensors_named(folders):
 def test_a_number_of_windows_that_shows_nothing(folders):
     with pytest.raises(ValueError, match="windows must be 1 or more, got 0"):
         preview(folders, windows=0)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(727.3, "730"), (0.0123, "0.012"), (3.0, "3"), (14_900, "15000")]
+)
+def test_numbers_are_shown_without_exponents(value, shown):
+    assert preview_text._plain(value, 2) == shown

@@ -140,7 +140,8 @@ class ArchiveDataModule(WindowsDataModule):
         given = self.paths[key]
         paths = [given] if isinstance(given, str) else given
         if all(path.endswith(ENDINGS) for path in paths):
-            parts = [read_index(path) for path in paths]
+            bands = len(self.sensors[key].bands)
+            parts = [read_index(path, bands=bands) for path in paths]
             return parts[0] if len(parts) == 1 else concatenate(parts, ", ".join(paths))
         found = scan(paths, self.sensors[key])
         if len(found) > MANY:

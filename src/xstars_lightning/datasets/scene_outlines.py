@@ -85,7 +85,11 @@ def _rasters(paths: list[str]) -> GeoDataFrame:
 
 def _outline(path: str) -> tuple[BaseGeometry, CRS]:
     """Outline of the valid pixels of a file, or of the first image of a product, in its own CRS."""
-    file = next(_images(path)) if os.path.isdir(path) else path
+    file = next(_images(path), None) if os.path.isdir(path) else path
+    if file is None:
+        raise ValueError(
+            f"The product {path} holds no image ({', '.join(EXTENSIONS)}). Download it again, or remove it."
+        )
     outline, crs = outline_any(file)
     if crs is None:
         raise ValueError(f"{file} has no coordinate reference system: nothing says where it lies.")

@@ -1,5 +1,6 @@
 """The tools as commands: a function's arguments become options, its docstring the help."""
 
+import sys
 from collections.abc import Callable, Sequence
 from inspect import Parameter, signature
 from typing import Any
@@ -30,9 +31,15 @@ def run_tool(name: str, args: Sequence[str]) -> None:
         args: What follows the name.
 
     Raises:
-        SystemExit: If arguments are missing or unknown; or as the tool does.
+        SystemExit: With status 2 and one message, if arguments are missing or unknown, or a file or value
+            cannot be used; or as the tool does.
     """
-    TOOLS[name](**vars(tool_parser(name).parse_args(list(args))))
+    options = vars(tool_parser(name).parse_args(list(args)))
+    try:
+        TOOLS[name](**options)
+    except (OSError, ValueError) as error:
+        print(f"xstars {name}: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
 
 
 def summary(tool: Callable[..., Any]) -> str:

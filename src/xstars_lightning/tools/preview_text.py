@@ -50,12 +50,18 @@ def _lines(facts: Facts) -> Iterator[tuple[str, str]]:
         room = facts.km2 / facts.window_km2
         yield (
             "",
-            f"{room:,.0f} windows would fill the ground; an epoch draws {drawn / room:,.2g} times as many",
+            f"{room:,.0f} windows would fill the ground; an epoch draws {_plain(drawn / room, 2)} times as "
+            "many",
         )
     if len(facts.days):
-        shown = ", ".join(f"{value:.3g}" for value in np.quantile(facts.days, (0, 0.5, 1)))
+        shown = ", ".join(_plain(value, 3) for value in np.quantile(facts.days, (0, 0.5, 1)))
         yield "time between", f"{shown} days (least, median, greatest)"
     yield from _speed(facts.reading, drawn)
+
+
+def _plain(value: float, digits: int) -> str:
+    """A number of so many significant digits, without an exponent."""
+    return np.format_float_positional(value, digits, unique=False, fractional=False, trim="-")
 
 
 def _speed(reading: Reading, drawn: int) -> Iterator[tuple[str, str]]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from xstars_lightning.datasets.archive.dates import DateRule, find_date, times_of
+from xstars_lightning.datasets.archive.dates import DateRule, find_date, time_of
 
 LAST = np.timedelta64(86_400_000_000 - 1, "us")
 
@@ -35,14 +35,15 @@ def test_a_time_beside_the_date_counts():
     "name", ["scene_00.tif", "1234567890.tif", "20239999.tif", "18000101.tif", "x202306121.tif"]
 )
 def test_no_date_is_unknown(name):
-    assert np.isnat(times_of([name], None)).all()
+    assert np.isnat(time_of(name, None)).all()
 
 
 def test_a_rule_finds_its_group_and_keeps_the_precision_of_its_format():
     rule = DateRule(r"_(?P<date>\d{2}\.\d{4})_", "%m.%Y")
-    assert times_of(["/a/x_02.2024_7.tif"], rule).tolist() == [
-        [np.datetime64("2024-02-01", "us").item(), np.datetime64("2024-02-29T23:59:59.999999", "us").item()]
-    ]
+    assert time_of("/a/x_02.2024_7.tif", rule) == (
+        np.datetime64("2024-02-01", "us"),
+        np.datetime64("2024-02-29T23:59:59.999999", "us"),
+    )
 
 
 def test_a_rule_may_look_at_folders_and_know_no_format():
@@ -57,7 +58,7 @@ def test_zones_become_utc():
 
 def test_a_file_that_breaks_the_rule_is_named():
     with pytest.raises(ValueError, match=r"b\.tif: the rule '_\(\\\\d\{8\}\)' does not match.*date_regex"):
-        times_of(["a_20230612.tif", "b.tif"], DateRule(r"_(\d{8})", "%Y%m%d"))
+        time_of("b.tif", DateRule(r"_(\d{8})", "%Y%m%d"))
 
 
 @pytest.mark.parametrize("form", [None, "%Y%m%d"])

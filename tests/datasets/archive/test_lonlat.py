@@ -99,3 +99,10 @@ def test_outlines_in_degrees_are_joined_whether_they_are_cut_or_not():
     assert boxes(several).tolist() == [[179, 0, -178, 1], [179, 0, -178, 1], [-180, 80, 180, 90]]
     assert several[0].geom_type == "Polygon"
     assert several[0].area == pytest.approx(3)
+
+
+@pytest.mark.filterwarnings("error")
+def test_places_that_a_crs_does_not_reach_give_no_warning():
+    outlines = np.array([shapely.box(9e7, 9e7, 9.1e7, 9.1e7)], dtype=object)
+    crs = [CRS("EPSG:32631")]
+    assert not np.isfinite(to_lonlat(outlines, np.zeros(1, dtype=int), crs)[1]).all()

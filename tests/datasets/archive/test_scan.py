@@ -1,6 +1,7 @@
 """What scanning finds, and what it refuses."""
 
 import os
+import time
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -112,13 +113,19 @@ def test_files_named_in_two_ways_count_once(write_raster, tmp_path, monkeypatch)
     assert len(scan([tmp_path, ".", "a.tif"], RGB)) == 1
 
 
-def test_an_error_ends_the_scan_at_once(write_raster, tmp_path, opened, monkeypatch):
+def test_an_error_that_is_not_a_files_ends_the_scan_at_once(write_raster, tmp_path, monkeypatch):
     for number in range(30):
-        describe_bands(
-            write_raster(f"{number:02d}.tif", PIXELS, (500_000, 5_000_000)), ("Blue", "Green", "Red")
-        )
+        write_raster(f"{number:02d}.tif", PIXELS, (500_000, 5_000_000))
+    opened = []
+
+    def look(path, *_):
+        opened.append(path)
+        time.sleep(0.02)
+        raise RuntimeError("out of luck")
+
+    monkeypatch.setattr(scan_module, "inspect_raster", lambda path, *_, **__: look(path))
     monkeypatch.setattr(batches, "MOST", 1)
-    with pytest.raises(ValueError, match=r"00\.tif has its bands"):
+    with pytest.raises(RuntimeError, match="out of luck"):
         scan(tmp_path, RGB, workers=1)
     assert len(opened) < 15
 

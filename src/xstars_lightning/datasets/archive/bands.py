@@ -65,13 +65,15 @@ class BandOrders:
                 "it says of its bands with `rio edit-info --colorinterp` or `gdal_edit.py -colorinterp_N`."
             )
         for name in filter(None, mine):
-            first = self._seen.setdefault(name, order)
+            first = self._seen.get(name, order)
             if _disagree(mine, other := self._names(first)):
                 raise ValueError(
                     f"{first.path} has its bands in the order {_listed(other)}, but {order.path} in the "
                     f"order {_listed(mine)}. The files of one sensor must agree: give those of each order "
                     "as a sensor of their own, or correct the descriptions that are wrong."
                 )
+        # Only now: nothing is compared with a file that is left out.
+        self._seen = dict.fromkeys(filter(None, mine), order) | self._seen
 
     def _names(self, order: BandOrder) -> Names:
         if any(order.descriptions):

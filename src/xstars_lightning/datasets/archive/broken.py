@@ -28,6 +28,14 @@ class BrokenFiles:
             self.errors[path] = error
             return None
 
+    def passes[T](self, check: Callable[[T], None], path: str, value: T) -> bool:
+        """Whether what is known of a file stands a check, which raises an error if not."""
+        try:
+            check(value)
+        except (OSError, ValueError) as error:
+            self.errors[path] = error
+        return path not in self.errors
+
     def report(self, count: int) -> None:
         """Say which of ``count`` files cannot be used.
 
@@ -45,5 +53,5 @@ class BrokenFiles:
         else:
             raise ValueError(
                 f"{len(self.errors)} of {count} files cannot be used. Repair or remove them, or leave them "
-                f"out by --skip_broken true. The first of them:\n{named}"
+                f"out of an index by `xstars index ... --skip_broken`. The first of them:\n{named}"
             )

@@ -34,25 +34,32 @@ CHUNK = 65_536  # rows; geometries of so many take about 100 MB
 LARGE = 5.0  # degrees; longer edges are densified before they are projected
 
 
-def read_catalogue(path: str | os.PathLike[str]) -> Footprints:
+def read_catalogue(
+    path: str | os.PathLike[str], asset: str | None = None, bands: int | None = None
+) -> Footprints:
     """Read a GeoParquet catalogue that was made elsewhere; no raster is opened.
 
     Files are in a column ``path``, ``filepath``, ``filename``, ``location``, ``href`` or ``url``, relative
-    ones seen from the catalogue's folder, or in the column ``assets`` of STAC: the only asset, or the only
-    one with the role ``data``. CRS and pixel grid are those of ``proj:code``, ``proj:epsg`` or
+    ones seen from the catalogue's folder, or in the column ``assets`` of STAC, see
+    :func:`choose_asset`. CRS and pixel grid are those of ``proj:code``, ``proj:epsg`` or
     ``proj:wkt2``, ``proj:transform`` and ``proj:shape``. Without them, the CRS is the UTM or polar
     stereographic zone of the scene and the grid unknown. Times are ``start_datetime`` and
     ``end_datetime``, or else ``datetime``; unknown without these. It takes about half a minute per
     million scenes, which :func:`write_index` saves the next time.
 
+    Args:
+        path: The file.
+        asset: Which of STAC's assets to read; None: the one that fits.
+        bands: Number of bands of the sensor, if it is known.
+
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If a column is missing, a file occurs twice or a geometry cannot be; the message names
-            the scene.
+        ValueError: If a column is missing, no asset fits, a file occurs twice or a geometry cannot be; the
+            message names the scene.
     """
     source = os.fspath(path)
     table = pq.read_table(path)
-    files = absolute_paths(file_column(table, source), path)
+    files = absolute_paths(file_column(table, source, asset, bands), path)
     check_distinct(files, source)
     wkb, own = geometry_column(table, source)
     given, crs = row_crs(table, source)

@@ -4,11 +4,11 @@ import json
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 
+from xstars_lightning.datasets.archive.catalogue_assets import choose_asset
 from xstars_lightning.datasets.archive.columns import categories, lists, times
 from xstars_lightning.datasets.archive.lonlat import LONLAT
 
@@ -19,14 +19,31 @@ Int = NDArray[np.int32]
 PATHS = ("path", "filepath", "filename", "location", "href", "url")
 
 
-def file_column(table: pa.Table, source: str) -> pa.LargeStringArray:
+def file_column(
+    table: pa.Table, source: str, asset: str | None = None, bands: int | None = None
+) -> pa.LargeStringArray:
     """File of each row.
 
+    Args:
+        table: The catalogue.
+        source: Its name.
+        asset: Which of STAC's assets to take, also where a column names files; None: see
+            :func:`choose_asset`.
+        bands: Number of bands of the sensor, if it is known.
+
     Raises:
-        ValueError: If no column names files, or a row has none.
+        ValueError: If no column names files, a row has none, or which asset to take is not clear.
     """
-    name = next((name for name in PATHS if name in table.column_names), None)
-    column = _assets(table, source) if name is None else table[name].combine_chunks()
+    name = next((name for name in PATHS if name in table.column_names), None) if asset is None else None
+    if name is None and "assets" not in table.column_names:
+        raise ValueError(
+            f"{source} names no files: it has neither a column {', '.join(PATHS)} nor STAC's `assets`, but "
+            f"{', '.join(table.column_names)}. Add a column `path`."
+        )
+    if name is None:
+        column = choose_asset(table["assets"].combine_chunks(), source, asset, bands)
+    else:
+        column = table[name].combine_chunks()
     if column.null_count:
         raise ValueError(f"Row {column.is_null().index(True)} of {source} names no file. Remove it.")
     return column.cast(pa.large_string())
@@ -118,30 +135,3 @@ def _known_crs(text: str, column: str, source: str) -> CRS:
         raise ValueError(
             f"{source}, column {column!r}: {text!r} is no CRS. Write it as EPSG:32631."
         ) from error
-
-
-def _assets(table: pa.Table, source: str) -> pa.Array:
-    if "assets" not in table.column_names:
-        raise ValueError(
-            f"{source} names no files: it has neither a column {', '.join(PATHS)} nor STAC's `assets`, but "
-            f"{', '.join(table.column_names)}. Add a column `path`."
-        )
-    assets = table["assets"].combine_chunks()
-    linked = {field.name: assets.field(field.name) for field in assets.type if "href" in _names(field.type)}
-    chosen = [name for name, asset in linked.items() if len(linked) == 1 or _is_data(asset)]
-    if len(chosen) != 1:
-        raise ValueError(
-            f"{source} has the assets {', '.join(linked) or 'of no file'}, and {len(chosen)} of them have "
-            "the role 'data': which file to read is not clear. Add a column `path` with the file of each row."
-        )
-    return linked[chosen[0]].field("href")
-
-
-def _is_data(asset: pa.StructArray) -> bool:
-    if "roles" not in _names(asset.type):
-        return False
-    return bool(pc.any(pc.equal(asset.field("roles").flatten(), "data")).as_py())
-
-
-def _names(kind: pa.DataType) -> list[str]:
-    return [field.name for field in kind] if pa.types.is_struct(kind) else []

@@ -2,15 +2,13 @@
 
 import os
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
-from numpy.typing import NDArray
 from torchgeo.datasets.utils import disambiguate_timestamp
 
-__all__ = ["DateRule", "find_date", "times_of"]
+__all__ = ["DateRule", "Period", "find_date", "time_of"]
 
 Period = tuple[np.datetime64, np.datetime64]
 
@@ -94,16 +92,15 @@ def find_date(path: str) -> Period:
     return _UNKNOWN, _UNKNOWN
 
 
-def times_of(paths: Iterable[str], rule: DateRule | None) -> NDArray[np.datetime64]:
-    """Begin and end of each file's acquisition, datetime64[us], UTC (N, 2).
+def time_of(path: str, rule: DateRule | None) -> Period:
+    """Begin and end of a file's acquisition, datetime64[us], UTC.
 
-    Without a rule, dates are those of :func:`find_date`, NaT where there is none.
+    Without a rule, it is that of :func:`find_date`, NaT where there is none.
 
     Raises:
-        ValueError: If a file does not follow the rule given.
+        ValueError: If the file does not follow the rule given.
     """
-    periods = [rule(path) if rule is not None else find_date(path) for path in paths]
-    return np.array(periods, dtype="datetime64[us]").reshape(-1, 2)
+    return find_date(path) if rule is None else rule(path)
 
 
 def _name(path: str) -> str:

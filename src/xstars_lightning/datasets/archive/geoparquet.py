@@ -51,18 +51,26 @@ def write_index(footprints: Footprints, path: PathLike, about: Mapping[str, Any]
             writer.write_table(to_table(footprints.take(slice(start, start + GROUP)), os.path.dirname(final)))
 
 
-def read_index(path: PathLike) -> Footprints:
+def read_index(path: PathLike, asset: str | None = None, *, bands: int | None = None) -> Footprints:
     """Read an index: one of :func:`write_index`, or a catalogue that was made elsewhere.
 
     No raster is opened. For catalogues, see :func:`read_catalogue`.
 
+    Args:
+        path: The file.
+        asset: Which asset of a STAC catalogue to read, where each scene has several.
+        bands: Number of bands of the sensor, by which the asset is chosen if none is named.
+
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is no GeoParquet, or what it says of a scene cannot be.
+        ValueError: If it is no GeoParquet, what it says of a scene cannot be, or which asset to read is
+            not clear.
     """
     metadata = _metadata(path)
     if ABOUT not in metadata:
-        return read_catalogue(path)
+        return read_catalogue(path, asset, bands)
+    if asset is not None:
+        raise ValueError(f"{os.fspath(path)} is an index, which has no assets: leave asset {asset!r} out.")
     with pq.ParquetFile(path, read_dictionary=["proj:code", "proj:wkt2"], memory_map=True) as file:
         # Column by column: each takes the memory that the one before no longer needs.
         return from_columns(lambda name: file.read([name])[name], path)

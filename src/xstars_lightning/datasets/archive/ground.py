@@ -10,7 +10,7 @@ from xstars_lightning.datasets.archive.lonlat import LONLAT, moved
 from xstars_lightning.datasets.raster_file import metres_per_unit
 from xstars_lightning.sensors import Sensor
 
-__all__ = ["area_km2", "check_footprints", "pixel_metres"]
+__all__ = ["area_km2", "footprint_errors", "pixel_metres"]
 
 Float = NDArray[np.float64]
 
@@ -47,38 +47,41 @@ def area_km2(footprints: Footprints) -> Float:
     return area * np.where(np.isnan(scale), units**2, scale) / 1e6
 
 
-def check_footprints(footprints: Footprints, sensor: Sensor) -> None:
-    """Refuse scenes that cannot lie where their files say.
+def footprint_errors(footprints: Footprints, sensor: Sensor) -> dict[int, ValueError]:
+    """Why scenes cannot lie where their files say.
 
-    Raises:
-        ValueError: If a box is not finite, outside the CRS or of no size, or if pixels are more than ten
-            times larger or smaller on the ground than the sensor's resolution. The message names the first
-            such file.
+    Returns:
+        An error per row whose box is not finite, outside the CRS or of no size, or whose pixels are more
+        than ten times larger or smaller on the ground than the sensor's resolution.
     """
     west, south, east, north = bounds = footprints.bounds.T
     a, b, _, d, e, _ = footprints.transform.T
-    _refuse(footprints, a * e == b * d, "of no size")
-    _refuse(footprints, ~np.isfinite(bounds).all(axis=0) | (south < -91) | (north > 91), "outside its CRS")
-    _refuse(footprints, (west == east) | (south >= north), "of no size")
-    _refuse(footprints, _astray(footprints), "outside its CRS")
-    pixels = pixel_metres(footprints)
+    problems = (
+        (a * e == b * d, "of no size"),
+        (~np.isfinite(bounds).all(axis=0) | (south < -91) | (north > 91), "outside its CRS"),
+        ((west == east) | (south >= north), "of no size"),
+        (_astray(footprints), "outside its CRS"),
+    )
+    errors: dict[int, ValueError] = {}
+    for wrong, what in problems:
+        for row in np.flatnonzero(wrong).tolist():
+            errors.setdefault(row, _misplaced(footprints, row, what))
+    sound = np.setdiff1d(np.arange(len(footprints)), list(errors)).astype(np.int64)
+    sizes = pixel_metres(footprints.take(sound))
     with np.errstate(divide="ignore"):
-        wrong = np.abs(np.log(pixels / sensor.resolution)) > np.log(OFF)
-    if wrong.any():
-        row = int(wrong.argmax())
-        raise ValueError(
-            f"{footprints.path[row].as_py()} has pixels of {pixels[row]:.3g} m on the ground, but sensor "
+        wrong = np.abs(np.log(sizes / sensor.resolution)) > np.log(OFF)
+    for row, size in zip(sound[wrong].tolist(), sizes[wrong].tolist(), strict=True):
+        errors[row] = ValueError(
+            f"{footprints.path[row].as_py()} has pixels of {size:.3g} m on the ground, but sensor "
             f"{sensor.name!r} has {sensor.resolution:g} m. Correct the file's geotransform or CRS "
             f"({footprints.crs[footprints.crs_of[row]].name!r}), or choose the sensor that matches it."
         )
+    return errors
 
 
-def _refuse(footprints: Footprints, wrong: NDArray[np.bool_], what: str) -> None:
-    if not wrong.any():
-        return
-    row = int(wrong.argmax())
+def _misplaced(footprints: Footprints, row: int, what: str) -> ValueError:
     outline = footprints.outlines([row])[0]
-    raise ValueError(
+    return ValueError(
         f"{footprints.path[row].as_py()} has a footprint {what}: {outline.wkt[:200]} in "
         f"{footprints.crs[footprints.crs_of[row]].name!r}. Correct its geotransform or CRS with "
         "`rio edit-info` or `gdal_edit.py`, or remove the file."
@@ -89,8 +92,9 @@ def _astray(footprints: Footprints) -> NDArray[np.bool_]:
     """Which scenes (N,) lie far from the longitudes for which their projection is made."""
     use = np.array([_longitudes(crs) for crs in footprints.crs])[footprints.crs_of]
     west, _, east, _ = footprints.bounds.T
-    middle, half = west + (east - west) % 360 / 2, use[:, 1] / 2
-    return np.abs((middle - use[:, 0] - half + 180) % 360 - 180) > half + ASTRAY
+    with np.errstate(invalid="ignore"):  # boxes that are not finite
+        middle, half = west + (east - west) % 360 / 2, use[:, 1] / 2
+        return np.abs((middle - use[:, 0] - half + 180) % 360 - 180) > half + ASTRAY
 
 
 def _longitudes(crs: CRS) -> tuple[float, float]:

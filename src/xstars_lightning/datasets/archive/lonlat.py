@@ -7,12 +7,13 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 from pyproj import CRS, Transformer
+from pyproj.exceptions import ProjError
 from shapely.geometry.base import BaseGeometry
 
 from xstars_lightning.datasets.archive.antimeridian import area_within, box_of_parts
 from xstars_lightning.datasets.raster_file import metres_per_unit
 
-__all__ = ["LONLAT", "moved", "to_lonlat"]
+__all__ = ["LONLAT", "check_on_earth", "moved", "to_lonlat"]
 
 Float = NDArray[np.float64]
 Geometries = NDArray[np.object_]
@@ -44,6 +45,15 @@ def to_lonlat(
     return degrees, bounds
 
 
+def check_on_earth(crs: CRS) -> None:
+    """Refuse a CRS that is not tied to the Earth, such as a local one.
+
+    Raises:
+        ValueError: If longitudes and latitudes cannot be had from it.
+    """
+    _transformer(crs, LONLAT)
+
+
 def moved(geometries: Geometries, source: CRS, target: CRS) -> Geometries:
     """Geometries with their vertices in another CRS; edges are not densified, turns of longitude kept."""
     transform = _transformer(source, target).transform
@@ -51,14 +61,21 @@ def moved(geometries: Geometries, source: CRS, target: CRS) -> Geometries:
 
     def move(xy: Float) -> Float:
         x, y = transform(xy[:, 0], xy[:, 1])
-        return np.stack([x + 360 * np.round((xy[:, 0] - x) / 360) if turns else x, y], axis=1)
+        with np.errstate(invalid="ignore"):  # where a CRS does not reach
+            return np.stack([x + 360 * np.round((xy[:, 0] - x) / 360) if turns else x, y], axis=1)
 
     return np.asarray(shapely.transform(geometries, move), dtype=object)
 
 
 @lru_cache(maxsize=512)  # more than there are zones; making one takes milliseconds
 def _transformer(source: CRS, target: CRS) -> Transformer:
-    return Transformer.from_crs(source, target, always_xy=True)
+    try:
+        return Transformer.from_crs(source, target, always_xy=True)
+    except ProjError as error:
+        raise ValueError(
+            f"Nothing leads from the CRS {source.name!r} to {target.name!r}. Give the files one that is "
+            "tied to the Earth, with `gdal_edit.py -a_srs EPSG:... FILE`."
+        ) from error
 
 
 def _of_one_crs(outlines: Geometries, crs: CRS) -> tuple[Geometries, Float]:
@@ -81,7 +98,8 @@ def _odd(degrees: Geometries, bounds: Float, crs: CRS) -> NDArray[np.bool_]:
     if not crs.is_geographic:
         odd |= np.abs(bounds[:, [1, 3]]).max(axis=1) > POLAR
         xy, row = shapely.get_coordinates(degrees, return_index=True)
-        jumps = (np.abs(np.diff(xy[:, 0])) > 180) & (row[1:] == row[:-1])
+        with np.errstate(invalid="ignore"):  # where the CRS does not reach
+            jumps = (np.abs(np.diff(xy[:, 0])) > 180) & (row[1:] == row[:-1])
         odd[row[1:][jumps]] = True
     # What is no place on Earth is left as it is, for whoever checks it.
     return odd & (np.abs(bounds) <= 720).all(axis=1)

@@ -15,10 +15,10 @@ from pyproj import CRS
 from xstars_lightning.datasets.archive.bands import BandOrder, BandOrders, band_order
 from xstars_lightning.datasets.archive.batches import Batches, in_batches
 from xstars_lightning.datasets.archive.broken import BrokenFiles
-from xstars_lightning.datasets.archive.dates import DateRule, times_of
+from xstars_lightning.datasets.archive.dates import DateRule, Period, time_of
 from xstars_lightning.datasets.archive.footprints import Footprints, concatenate
-from xstars_lightning.datasets.archive.ground import check_footprints
-from xstars_lightning.datasets.archive.lonlat import to_lonlat
+from xstars_lightning.datasets.archive.ground import footprint_errors
+from xstars_lightning.datasets.archive.lonlat import check_on_earth, to_lonlat
 from xstars_lightning.datasets.archive.stamps import is_virtual, stamp_of
 from xstars_lightning.datasets.files import find_rasters
 from xstars_lightning.datasets.raster_file import inspect_raster
@@ -38,6 +38,7 @@ class _Scene:
     outline: bytes
     stamp: tuple[int, int]
     bands: BandOrder
+    time: Period
 
 
 def scan(
@@ -80,18 +81,16 @@ def scan(
         kept, new = _compared(files, known, batches)
         parts, orders, broken = [], BandOrders(sensor), BrokenFiles(skip_broken)
         if known is not None and len(kept):
-            parts.append(_dated(known.take(kept), dates))
+            parts.append(_dated(known.take(kept), dates, broken))
             if new:
                 orders.check(band_order(known.path[int(kept[0])].as_py(), sensor))
-        look = partial(broken.attempt, lambda file: _look(file, sensor, outlines))
+        look = partial(broken.attempt, lambda file: _look(file, sensor, outlines, dates))
         for found in batches(f"Indexing {sensor.name}", look, new):
             scenes = [scene for scene in found if scene is not None]
-            for scene in scenes:
-                orders.check(scene.bands)
-            if scenes:
-                parts.append(_finished(scenes, sensor, dates, source))
+            if scenes := [scene for scene in scenes if broken.passes(orders.check, scene.path, scene.bands)]:
+                parts.append(_placed(_finished(scenes, source), sensor, broken))
         broken.report(len(files))
-    if not parts:
+    if not sum(map(len, parts)):
         raise ValueError(f"None of {len(files)} files can be used; the log says why.")
     merged = concatenate(parts, source)
     return merged.take(pc.sort_indices(merged.path).to_numpy())
@@ -112,14 +111,24 @@ def _compared(
     return row[same], np.delete(np.array(files, dtype=object), same).tolist()
 
 
-def _dated(known: Footprints, dates: DateRule | None) -> Footprints:
-    return known if dates is None else replace(known, time=times_of(known.path.to_pylist(), dates))
+def _dated(known: Footprints, dates: DateRule | None, broken: BrokenFiles) -> Footprints:
+    if dates is None:
+        return known
+    periods = [broken.attempt(dates, path) for path in known.path.to_pylist()]
+    kept = [row for row, period in enumerate(periods) if period is not None]
+    time = np.array([periods[row] for row in kept], dtype="datetime64[us]").reshape(-1, 2)
+    return replace(known.take(np.array(kept, dtype=np.int64)), time=time)
 
 
-def _look(path: str, sensor: Sensor, outlines: bool) -> _Scene:
+def _look(path: str, sensor: Sensor, outlines: bool, dates: DateRule | None) -> _Scene:
+    time = time_of(path, dates)
     # Before it is opened: a file that changes meanwhile is noticed at the next update.
     stamp = stamp_of(path)
     file = inspect_raster(path, sensor, outline=outlines)
+    try:
+        check_on_earth(file.crs)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
     return _Scene(
         path,
         file.crs.to_wkt(),
@@ -128,15 +137,16 @@ def _look(path: str, sensor: Sensor, outlines: bool) -> _Scene:
         shapely.to_wkb(file.footprint),
         stamp,
         band_order(path, sensor),
+        time,
     )
 
 
-def _finished(scenes: Sequence[_Scene], sensor: Sensor, dates: DateRule | None, source: str) -> Footprints:
+def _finished(scenes: Sequence[_Scene], source: str) -> Footprints:
     names = list(dict.fromkeys(scene.crs for scene in scenes))
     crs = tuple(CRS(name) for name in names)
     crs_of = np.array([names.index(scene.crs) for scene in scenes], dtype=np.int32)
     paths, outline = [scene.path for scene in scenes], [scene.outline for scene in scenes]
-    found = Footprints(
+    return Footprints(
         pa.array(paths, pa.large_string()),
         crs,
         crs_of,
@@ -144,9 +154,13 @@ def _finished(scenes: Sequence[_Scene], sensor: Sensor, dates: DateRule | None, 
         np.array([scene.shape for scene in scenes], dtype=np.int32),
         pa.array(outline, pa.large_binary()),
         to_lonlat(shapely.from_wkb(np.array(outline, dtype=object)), crs_of, crs)[1],
-        times_of(paths, dates),
+        np.array([scene.time for scene in scenes], dtype="datetime64[us]"),
         np.array([scene.stamp for scene in scenes], dtype=np.int64),
         source,
     )
-    check_footprints(found, sensor)
-    return found
+
+
+def _placed(found: Footprints, sensor: Sensor, broken: BrokenFiles) -> Footprints:
+    errors = footprint_errors(found, sensor)
+    broken.errors |= {found.path[row].as_py(): error for row, error in errors.items()}
+    return found.take(np.setdiff1d(np.arange(len(found)), list(errors))) if errors else found

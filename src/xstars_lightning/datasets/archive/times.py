@@ -45,8 +45,8 @@ def check_dates(indexes: Iterable[Footprints]) -> None:
             raise ValueError(
                 f"{index.path[unknown[0]].as_py()} and {len(unknown) - 1} more of the {len(index)} scenes in "
                 f"{index.source} have no date, which max_days and the season need. Index them again with a "
-                "rule for their names (`xstars index --date_regex ... --date_format ...`), or leave max_days "
-                "out."
+                "rule for their names (`xstars index --date_regex ... --date_format ...`), or do without: "
+                "`--data.max_days null`, and no season."
             )
 
 
