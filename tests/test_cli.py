@@ -281,7 +281,7 @@ def test_safe_defaults(monkeypatch, run, scenes, tmp_path):
     monkeypatch.setattr(
         XStarsCLI, "_run_subcommand", lambda cli, _: seen.update(trainer=cli.trainer, config=cli.config)
     )
-    monkeypatch.delenv("GDAL_HTTP_MAX_RETRY", raising=False)
+    monkeypatch.delenv("GDAL_HTTP_MERGE_CONSECUTIVE_RANGES", raising=False)
     main(["fit", f"--config={ROOT}/configs/pretrain.yaml", *scenes, f"--trainer.default_root_dir={tmp_path}"])
     trainer = seen["trainer"]
     assert trainer._accelerator_connector.use_distributed_sampler is False
@@ -289,7 +289,7 @@ def test_safe_defaults(monkeypatch, run, scenes, tmp_path):
     assert isinstance(trainer.progress_bar_callback, pl.callbacks.RichProgressBar)
     (checkpoint,) = trainer.checkpoint_callbacks
     assert (checkpoint.monitor, checkpoint.mode, checkpoint.save_last) == ("val_retrieval", "max", True)
-    assert os.environ["GDAL_HTTP_MAX_RETRY"] == "5"
+    assert os.environ["GDAL_HTTP_MERGE_CONSECUTIVE_RANGES"] == "YES"
 
 
 @pytest.mark.parametrize(

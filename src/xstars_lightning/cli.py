@@ -27,9 +27,6 @@ GDAL = {
     # No listing of the folder for every file that is opened, which is slow on remote storage;
     # sidecar files (.ovr, .msk, .aux.xml) are still found, which EMPTY_DIR would prevent.
     "GDAL_DISABLE_READDIR_ON_OPEN": "TRUE",
-    # A lost packet must not end a run of days.
-    "GDAL_HTTP_MAX_RETRY": "5",
-    "GDAL_HTTP_RETRY_DELAY": "1",
     # One request for the blocks that a window touches.
     "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
     "VSI_CACHE": "TRUE",

@@ -72,6 +72,7 @@ def server(tmp_path, monkeypatch):
     server.folder, server.requests, server.pauses, server.bad_attempts = tmp_path, [], [], 0
     monkeypatch.setattr(remote.time, "sleep", server.pauses.append)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setenv("GDAL_HTTP_MAX_RETRY", "0")  # GDAL would wait for minutes
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     server.url = f"http://127.0.0.1:{server.server_port}"

@@ -21,7 +21,7 @@ SCHEMES |= {"s3": "/vsis3/", "gs": "/vsigs/", "az": "/vsiaz/", "oss": "/vsioss/"
 FINAL = re.compile(r"(code|error)\W+(401|403|404|410)\b|does not exist|Access ?Denied|NoSuch(Key|Bucket)")
 REMEMBERED = 600.0  # seconds for which a raster that failed finally is not asked for again
 NETWORK = re.compile(r"/vsi(curl|s3|gs|az|adls|oss|swift|hdfs|webhdfs)(_streaming)?[/?]")
-# GDAL waits for ever by default. What the environment says goes first.
+# GDAL retries nothing by itself, and waits for ever, by default. What the environment says goes first.
 SETTINGS = {
     "GDAL_HTTP_CONNECTTIMEOUT": "10",
     "GDAL_HTTP_LOW_SPEED_TIME": "20",
