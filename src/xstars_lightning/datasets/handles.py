@@ -45,7 +45,7 @@ class OpenRaster:
 def open_raster(path: str, sensor: Sensor) -> OpenRaster:
     """Open a raster for reading, or return the one opened before.
 
-    Per process, 512 rasters stay open, or as many as the environment's XSTARS_OPEN_FILES says.
+    Per process, 256 rasters stay open, or as many as the environment's XSTARS_OPEN_FILES says.
 
     Args:
         path: File, folder of a product, or anything that GDAL opens (``/vsicurl/...``, ``https://...``,
@@ -67,7 +67,7 @@ def open_alone(path: str, sensor: Sensor) -> OpenRaster:
 
 def open_limit() -> int:
     """Number of rasters that stay open per process."""
-    value = os.environ.get("XSTARS_OPEN_FILES", "512")
+    value = os.environ.get("XSTARS_OPEN_FILES", "256")
     if not value.isdecimal() or int(value) < 1:
         raise ValueError(f"XSTARS_OPEN_FILES={value!r}: give the number of files to keep open, 1 or more.")
     return int(value)
