@@ -5,22 +5,18 @@ from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.utils.data import DataLoader, Dataset, default_collate
-from torchgeo.datamodules import NonGeoDataModule
-from torchgeo.datasets import EuroSAT
+from torch.utils.data import default_collate
 
+from xstars_lightning.datamodules.labelled import LabelledDataModule
 from xstars_lightning.datasets.image_files import class_names_of
 from xstars_lightning.datasets.labelled_images import LabelledImages, ToUnit
-from xstars_lightning.datasets.sources import open_dataset
 from xstars_lightning.evaluation.splits import stratified_split
 from xstars_lightning.sensors import Sensor, resolve_sensors
 
 __all__ = ["ClassificationDataModule"]
 
-_SPLITS = ("train", "val", "test")
 
-
-class ClassificationDataModule(NonGeoDataModule):
+class ClassificationDataModule(LabelledDataModule):
     """Classification, with one label or several per image, on any dataset of TorchGeo.
 
     Batches hold ``image`` float32 (B, C, H, W) in about [0, 1], or ``image_<sensor>`` for each of several
@@ -54,10 +50,6 @@ class ClassificationDataModule(NonGeoDataModule):
         class_names: Names of the classes, in the order of the labels.
     """
 
-    # What TorchGeo's tasks undo before they plot.
-    mean = torch.tensor(0.0)
-    std = torch.tensor(1.0)
-
     def __init__(
         self,
         dataset_class: str,
@@ -74,39 +66,13 @@ class ClassificationDataModule(NonGeoDataModule):
         num_workers: int = 0,
         seed: int = 0,
     ) -> None:
-        super().__init__(EuroSAT, batch_size, num_workers)  # any class: `setup` opens others
+        super().__init__(dataset_class, root, options, splits, held_out, batch_size, num_workers, seed)
         self.aug = nn.Identity()  # in place of TorchGeo's, which standardises
         self.collate_fn = join_images
-        self.dataset_name, self.root, self.options = dataset_class, root, options or {}
-        self.splits = {split: {"split": split} for split in _SPLITS} if splits is None else splits
-        self.held_out, self.seed, self.shuffled = held_out or {}, seed, shuffled
+        self.shuffled = shuffled
         self.sensors = resolve_sensors(sensors)
         self.transforms = ToUnit(self.sensors, image_key, size)
         self._class_names = class_names
-        self._check()
-
-    def _check(self) -> None:
-        names = {*self.splits, *self.held_out}
-        if "train" not in self.splits or names - {*_SPLITS} or {*self.splits} & {*self.held_out}:
-            raise ValueError(
-                f"Every one of {', '.join(_SPLITS)} stands in `splits` or in `held_out`, train in `splits`; "
-                f"got {', '.join(self.splits)} and {', '.join(self.held_out) or 'none'}."
-            )
-        if min([1.0, *self.held_out.values()]) <= 0 or sum(self.held_out.values()) >= 1:
-            raise ValueError(f"held_out must be positive shares with a sum below 1, got {self.held_out}.")
-
-    def prepare_data(self) -> None:
-        """Download the data, if ``options`` say so."""
-        if self.options.get("download"):
-            for split in self.splits:
-                self._open(split)
-
-    def setup(self, stage: str) -> None:
-        """Open the datasets of a stage: ``fit``, ``validate`` or ``test``."""
-        needed = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}.get(stage, ())
-        for split in needed:
-            if split in self.splits or split in self.held_out:
-                setattr(self, f"{split}_dataset", self._build(split))
 
     @property
     def class_names(self) -> list[str]:
@@ -119,9 +85,6 @@ class ClassificationDataModule(NonGeoDataModule):
             if not self._class_names:
                 raise ValueError(f"{self.dataset_name} does not name its classes: give class_names.")
         return list(self._class_names)
-
-    def _open(self, split: str) -> Any:
-        return open_dataset(self.dataset_name, self.root, self.options | self.splits[split])
 
     def _build(self, split: str) -> LabelledImages:
         dataset = self._open(split if split in self.splits else "train")
@@ -147,18 +110,6 @@ class ClassificationDataModule(NonGeoDataModule):
     def _permuted(self, count: int) -> list[int]:
         order: list[int] = torch.randperm(count, generator=Generator().manual_seed(self.seed)).tolist()
         return order
-
-    def _dataloader_factory(self, split: str) -> DataLoader[Any]:
-        """As TorchGeo does, but without dropping the last images, which may be all that there are."""
-        dataset: Dataset[Any] = self._valid_attribute(f"{split}_dataset")
-        return DataLoader(
-            dataset,
-            self.batch_size,
-            shuffle=split == "train",
-            num_workers=self.num_workers,
-            collate_fn=self.collate_fn,
-            persistent_workers=self.num_workers > 0,
-        )
 
 
 def join_images(samples: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:

@@ -5,20 +5,17 @@ from typing import Any
 
 import torch
 from torch import Generator, Tensor
-from torch.utils.data import DataLoader, Dataset
-from torchgeo.datamodules import NonGeoDataModule
-from torchgeo.datasets import GeoDataset, LoveDA
+from torchgeo.datasets import GeoDataset
 
+from xstars_lightning.datamodules.labelled import LabelledDataModule
 from xstars_lightning.datasets.labelled import Labelled, Tiles, join_tiles
-from xstars_lightning.datasets.sources import Images, Windows, image_names, open_dataset
+from xstars_lightning.datasets.sources import Images, Windows, image_names
 from xstars_lightning.sensors import Sensor, resolve_sensors
 
 __all__ = ["SegmentationDataModule"]
 
-_SPLITS = ("train", "val", "test")
 
-
-class SegmentationDataModule(NonGeoDataModule):
+class SegmentationDataModule(LabelledDataModule):
     """Segmentation, or change detection where images have two dates, on any dataset of TorchGeo.
 
     Batches hold ``image`` float32 (B, C, H, W) in about [0, 1], or (B, 2, C, H, W) with two dates;
@@ -55,10 +52,6 @@ class SegmentationDataModule(NonGeoDataModule):
         class_names: Names of the classes, in the order of the labels.
     """
 
-    # What TorchGeo's tasks undo before they plot.
-    mean = torch.tensor(0.0)
-    std = torch.tensor(1.0)
-
     def __init__(
         self,
         dataset_class: str,
@@ -77,42 +70,15 @@ class SegmentationDataModule(NonGeoDataModule):
         num_workers: int = 0,
         seed: int = 0,
     ) -> None:
-        super().__init__(LoveDA, batch_size, num_workers)  # any class: `setup` opens others
+        super().__init__(dataset_class, root, options, splits, held_out, batch_size, num_workers, seed)
         self.collate_fn = join_tiles
-        self.dataset_name, self.root, self.options = dataset_class, root, options or {}
-        self.splits = {split: {"split": split} for split in _SPLITS} if splits is None else splits
-        self.held_out, self.seed = held_out or {}, seed
         self.ignored, self.image_key, self.tile, self.crops = ignored or [], image_key, tile, crops
         self.sensors = resolve_sensors(sensors)
         self.test_sensors = resolve_sensors(test_sensors or sensors)
         self._values = class_names
-        self._check()
-
-    def _check(self) -> None:
-        for sensors in (self.sensors, self.test_sensors):
-            if len(sensors) != 1:
-                raise ValueError(f"The images of a split are of one sensor; got {', '.join(sensors)}.")
-        names = {*self.splits, *self.held_out}
-        if "train" not in self.splits or names - {*_SPLITS} or {*self.splits} & {*self.held_out}:
-            raise ValueError(
-                f"Every one of {', '.join(_SPLITS)} stands in `splits` or in `held_out`, train in `splits`; "
-                f"got {', '.join(self.splits)} and {', '.join(self.held_out) or 'none'}."
-            )
-        if min([1.0, *self.held_out.values()]) <= 0 or sum(self.held_out.values()) >= 1:
-            raise ValueError(f"held_out must be positive shares with a sum below 1, got {self.held_out}.")
-
-    def prepare_data(self) -> None:
-        """Download the data, if ``options`` say so."""
-        if self.options.get("download"):
-            for split in self.splits:
-                self._open(split)
-
-    def setup(self, stage: str) -> None:
-        """Open the datasets of a stage: ``fit``, ``validate`` or ``test``."""
-        needed = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}.get(stage, ())
-        for split in needed:
-            if split in self.splits or split in self.held_out:
-                setattr(self, f"{split}_dataset", self._build(split))
+        for known in (self.sensors, self.test_sensors):
+            if len(known) != 1:
+                raise ValueError(f"The images of a split are of one sensor; got {', '.join(known)}.")
 
     @property
     def class_names(self) -> list[str]:
@@ -127,9 +93,6 @@ class SegmentationDataModule(NonGeoDataModule):
                 raise ValueError(f"{self.dataset_name} does not name its classes: give class_names.")
             self._values = dict(names) if isinstance(names, Mapping) else dict(enumerate(names))
         return {value: name for value, name in self._values.items() if value not in self.ignored}
-
-    def _open(self, split: str) -> Any:
-        return open_dataset(self.dataset_name, self.root, self.options | self.splits[split])
 
     def _build(self, split: str) -> Tiles:
         dataset = self._open(split if split in self.splits else "train")
@@ -161,18 +124,6 @@ class SegmentationDataModule(NonGeoDataModule):
                 f"{start} of them out."
             )
         return parts | {"train": shuffled[start:]}
-
-    def _dataloader_factory(self, split: str) -> DataLoader[Any]:
-        """As TorchGeo does, but without dropping the last images, which may be all that there are."""
-        dataset: Dataset[Any] = self._valid_attribute(f"{split}_dataset")
-        return DataLoader(
-            dataset,
-            self.batch_size,
-            shuffle=split == "train",
-            num_workers=self.num_workers,
-            collate_fn=self.collate_fn,
-            persistent_workers=self.num_workers > 0,
-        )
 
     def on_after_batch_transfer(self, batch: dict[str, Tensor], dataloader_idx: int) -> dict[str, Tensor]:
         """Nothing is left to be done on the device."""

@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 
-__all__ = ["LONLAT", "Places"]
+from xstars_lightning.datasets.archive.lonlat import LONLAT
+
+__all__ = ["Places"]
 
 Float = NDArray[np.float64]
-LONLAT = CRS("OGC:CRS84")
 
 
 class Places:

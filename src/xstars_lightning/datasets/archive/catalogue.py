@@ -24,6 +24,7 @@ from xstars_lightning.datasets.archive.catalogue_columns import (
 from xstars_lightning.datasets.archive.footprints import Footprints, to_geometries
 from xstars_lightning.datasets.archive.lonlat import LONLAT, moved, to_lonlat
 from xstars_lightning.datasets.archive.paths import absolute_paths, check_distinct
+from xstars_lightning.datasets.archive.window_crs import utm_zones
 
 __all__ = ["read_catalogue"]
 
@@ -111,10 +112,7 @@ def _outlined(
 
 def _zones(bounds: NDArray[np.float64], crs: list[CRS]) -> Int:
     """Position in the list of each box's zone: UTM, or polar stereographic beyond 84 N and 80 S."""
-    west, south, east, north = bounds.T
-    middle = west + (east - west) % 360 / 2
-    zone = 32601 + np.floor((middle + 180) / 6) % 60 + np.where(south + north < 0, 100, 0)
-    zone = np.where(north > 84, 32661, np.where(south < -80, 32761, zone)).astype(int)
+    zone = utm_zones(bounds)
     numbers = np.empty(len(zone), dtype=np.int32)
     for code in np.unique(zone):
         numbers[zone == code] = _position(CRS.from_epsg(int(code)), crs)
