@@ -243,3 +243,12 @@ def test_scenes_need_a_tile(tmp_path):
     l8biome(tmp_path)
     with pytest.raises(ValueError, match="L8Biome has scenes without bounds: give `tile`"):
         datamodule("l8biome", tmp_path, tile=None).setup("fit")
+
+
+def test_a_scene_that_cannot_be_opened_is_named(tmp_path):
+    """TorchGeo leaves it out without a word."""
+    l8biome(tmp_path)
+    file = tmp_path / "water" / "LC80420082013224LGN00" / "LC80420082013224LGN00.TIF"
+    file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(ValueError, match=rf"1 files cannot be opened: .*{file.name}\. Replace or remove"):
+        datamodule("l8biome", tmp_path).setup("fit")

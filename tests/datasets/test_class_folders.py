@@ -6,6 +6,7 @@ from PIL import Image
 
 from xstars_lightning.datasets.class_folders import ClassFolders
 from xstars_lightning.datasets.eurosat import EuroSATRGB
+from xstars_lightning.datasets.raster_folders import RasterFolders
 
 
 @pytest.fixture
@@ -54,3 +55,22 @@ def test_eurosat_is_scaled_and_drawn_alike(class_folders):
     plain, scaled = ClassFolders(class_folders), EuroSATRGB(class_folders)
     assert plain.names == scaled.names
     assert (plain[0]["image"] / 255 == scaled[0]["image"]).all()
+
+
+def test_rasters_keep_their_bands_and_values(write_raster, tmp_path):
+    for name in ("lake", "wood"):
+        for number in range(3):
+            pixels = np.arange(5, dtype=np.uint16)[:, None, None] * 1000 + np.full(
+                (5, 4, 4), number, np.uint16
+            )
+            write_raster(f"{name}/{name}{number}.tif", pixels)
+    (tmp_path / "lake" / "lake0.png").write_text("no raster")
+    dataset = RasterFolders(tmp_path, "train")
+    assert sorted(name.split("/")[0] for name in dataset.names) == ["lake", "wood"]
+    sample, number = dataset[0], int(dataset.names[0][-5])
+    assert sample["image"][:, 0, 0].tolist() == [1000 * band + number for band in range(5)]
+    assert dataset.plot(sample).axes[0].get_title() == dataset.names[0].split("/")[0]
+    file = tmp_path / dataset.names[0]
+    file.write_bytes(file.read_bytes()[:200])
+    with pytest.raises(ValueError, match=rf"{file.name} cannot be read as a raster"):
+        dataset[0]

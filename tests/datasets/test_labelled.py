@@ -8,6 +8,7 @@ from torch.utils.data import Dataset
 
 from xstars_lightning.datasets.chesapeake_cover import ChesapeakeCover
 from xstars_lightning.datasets.labelled import Labelled, Tiles, join_tiles
+from xstars_lightning.datasets.labelled_files import own_files
 from xstars_lightning.datasets.levircd import LabelledLEVIRCD
 from xstars_lightning.datasets.sources import Images, image_names, open_dataset
 from xstars_lightning.sensors import get_sensor
@@ -121,6 +122,34 @@ def write_levir(root, names):
             if position == 2:
                 pixels[: number + 1] = 255
             Image.fromarray(pixels).convert("RGB" if position < 2 else "L").save(root / folder / name)
+
+
+def test_a_damaged_archive_is_named(tmp_path):
+    (tmp_path / "train").mkdir()
+    file = tmp_path / "train" / "a.npz"
+    np.savez(file, np.zeros((1, 29, 8, 8), np.float32))
+    file.write_bytes(file.read_bytes()[:500])
+    dataset = ChesapeakeCover(tmp_path)
+    source = Labelled(Images(dataset, image_names(dataset)), get_sensor("naip_rgbn"), [0])
+    with pytest.raises(ValueError, match=r"train/a\.npz cannot be read"):
+        source[0]
+
+
+def test_files_and_positions_follow_the_images_that_are_kept(tmp_path):
+    write_levir(tmp_path, ["train_1.png", "train_2.png", "train_3.png"])
+    dataset = LabelledLEVIRCD(str(tmp_path))
+    source = Images(dataset, image_names(dataset)[1:])
+    kept = Tiles(Labelled(source, get_sensor("aerial_rgb"), [0, 255], ignored=[1]), 4).keep([1])
+    assert (kept.names, len(kept), kept.image_of) == (["label/train_3.png"], 1, [0])
+    assert kept.files == [[tmp_path / folder / "train_3.png" for folder in "AB"]]
+    assert kept.masks == [[tmp_path / "label" / "train_3.png"]]
+    assert kept[0]["index"].tolist() == [0] * 4
+    assert (kept.transforms["tile"], kept.transforms["values"]) == (4, [0, 255])
+
+
+def test_files_that_are_not_told_or_not_there():
+    assert own_files(Fields()) is None
+    assert Images(Fields(), image_names(Fields())).files() is None
 
 
 def test_pairs_of_levir_are_matched_by_name(tmp_path):

@@ -55,6 +55,21 @@ def test_what_differs_is_said_and_what_lacks_is_left_open(write):
     assert "| b | - | **45.0 ± 1.5** |" in table
 
 
+def test_every_resolution_has_its_columns(write):
+    parts = {share: run("a", value)["scores"] for share, value in (("0.5", 0.6), ("1", 0.8))}
+    several = run("a", 0.8, resolutions={share: {"scores": scores} for share, scores in parts.items()})
+    groups = group_runs(read_runs([write("a", several), write("b", run("b", 0.7))]))
+    lines = comparison_markdown(groups).splitlines()
+    assert lines[2] == (
+        "| | kNN | linear, 1 % of labels | kNN, at 50 % resolution "
+        "| linear, 1 % of labels, at 50 % resolution |"
+    )
+    assert lines[4].startswith("| a | **80.0 [79.0, 82.0]** | **40.0 ± 1.5** | **60.0 [59.0, 62.0]** |")
+    assert lines[5] == "| b | 70.0 [69.0, 72.0] | 35.0 ± 1.5 | - | - |"
+    (axes,) = plot_comparison(groups).axes
+    assert axes.containers[0].lines[0].get_xdata().tolist() == pytest.approx([80, 40, 60, 30])
+
+
 def test_runs_of_one_name_are_told_apart(write):
     folders = [write(name, run("same", 0.8)) for name in ("a", "b")]
     (group,) = group_runs(read_runs(folders)).values()

@@ -23,6 +23,14 @@ def test_content_decides_and_not_name_or_size(tmp_path):
     assert find_duplicates(train, test) == [(0, 0), (1, 0)]
 
 
+def test_an_image_of_several_files_is_the_same_if_all_of_them_are(tmp_path):
+    contents = {"a1": b"11", "a2": b"22", "b1": b"11", "b2": b"33", "c1": b"22", "c2": b"11"}
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    a, b, c = ([tmp_path / f"{image}{date}" for date in "12"] for image in "abc")
+    assert find_duplicates([a, b], [b, c, tmp_path / "a1"]) == [(1, 0)]
+
+
 class Broken:
     classes = ("x", "y")
 

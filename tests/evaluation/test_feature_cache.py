@@ -67,3 +67,10 @@ def test_copies_of_the_same_data_have_the_same_hash(files, tmp_path):
     assert hash_files(names, files, times=True) != hash_files(names, copies, times=True)
     copies[1].write_bytes(b"12345")
     assert hash_files(names, files) != hash_files(names, copies)
+
+
+def test_every_file_of_an_image_counts(files):
+    known = hash_files(["a"], [files])
+    assert known != hash_files(["a"], files[:1])
+    files[1].write_bytes(b"12345")
+    assert known != hash_files(["a"], [files])

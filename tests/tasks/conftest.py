@@ -1,4 +1,6 @@
-"""A small X-STARS on random windows of two sensors."""
+"""A small X-STARS on random windows of two sensors, and probes on small images in LoveDA's layout."""
+
+import json
 
 import lightning.pytorch as pl
 import numpy as np
@@ -7,7 +9,8 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from xstars_lightning.tasks import XStars
+from xstars_lightning.datamodules.segmentation import SegmentationDataModule
+from xstars_lightning.tasks import SegmentationProbe, XStars
 
 OPTIONS = {
     "sensors": {"aerial": "aerial_rgb", "s2": "sentinel2_l2a"},
@@ -87,3 +90,29 @@ def loveda(tmp_path):
                     (folder / kind).mkdir(parents=True, exist_ok=True)
                     Image.fromarray(pixels).save(folder / kind / f"{number}.png")
     return str(tmp_path / "data")
+
+
+LOVEDA = {
+    "dataset_class": "LoveDA",
+    "sensors": {"aerial": "aerial_rgb"},
+    "class_names": {1: "field", 2: "lake", 3: "wood"},
+    "ignored": [0],
+    "splits": {"train": {"split": "train"}, "test": {"split": "val"}},
+    "held_out": {"val": 0.2},
+    "batch_size": 4,
+}
+
+
+@pytest.fixture
+def probe(loveda, tmp_path):
+    """Probes the patch tokens of a network on ``loveda``, or on other data; metrics and report."""
+
+    def probe(data=None, **options):
+        quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+        trainer = pl.Trainer(accelerator="cpu", devices=1, default_root_dir=tmp_path / "out", **quiet)
+        task = SegmentationProbe(**({"weights": "random-convolution"} | options))
+        datamodule = SegmentationDataModule(**(LOVEDA | {"root": loveda} | (data or {})))
+        (metrics,) = trainer.test(task, datamodule, verbose=False)
+        return metrics, json.loads((tmp_path / "out" / "evaluation.json").read_text())
+
+    return probe

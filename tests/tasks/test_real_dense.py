@@ -22,12 +22,16 @@ def run(config, folder, *options):
 
 
 def test_a_probe_fitted_on_landsat_reads_naip(real_data, tmp_path):
-    report = run("chesapeake_cover", tmp_path, f"--data.root={real_data / 'chesapeake_patches'}")
+    options = [f"--data.root={real_data / 'chesapeake_patches'}", "--model.resolutions=[1.0, 0.5]"]
+    report = run("chesapeake_cover", tmp_path, *options)
     assert report["images"] == {"train": 6, "val": 2, "test": 8}
     assert (report["sensor"]["name"], report["test_sensor"]["name"]) == ("landsat_c1_rgb", "naip_rgb")
     (score,) = report["segmentation_probe"][0]["scores"]
     assert sum(map(sum, score["confusion"])) > 0.99 * 8 * 256**2
     assert score["iou"]["tree canopy and forest"] > 0.5  # it covers 73 %
+    (coarse,) = report["resolutions"]["0.5"]["segmentation_probe"][0]["scores"]
+    assert sum(map(sum, coarse["confusion"])) == sum(map(sum, score["confusion"]))
+    assert coarse["confusion"] != score["confusion"]
 
 
 def test_change_of_buildings(real_data, tmp_path):

@@ -92,7 +92,7 @@ def test_tiles_give_the_pixels_of_the_images(loveda, tmp_path):
 
 def test_a_class_that_was_not_labelled_is_told(loveda, tmp_path):
     names = {1: "field", 2: "lake", 3: "wood", 4: "town"}
-    with pytest.warns(UserWarning, match="100 % of the images, draw 0: no pixel of town"):
+    with pytest.warns(UserWarning, match="100 % of images, draw 0: no pixel of town"):
         _, report = evaluate(datamodule(loveda, class_names=names), tmp_path)
     assert report["segmentation_probe"][0]["draws"][0]["missing"] == ["town"]
     assert report["segmentation_probe"][0]["scores"][0]["iou"]["town"] is None

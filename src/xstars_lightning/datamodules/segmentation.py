@@ -9,6 +9,7 @@ from torchgeo.datasets import GeoDataset
 
 from xstars_lightning.datamodules.labelled import LabelledDataModule
 from xstars_lightning.datasets.labelled import Labelled, Tiles, join_tiles
+from xstars_lightning.datasets.labelled_files import check_opened
 from xstars_lightning.datasets.sources import Images, Windows, image_names
 from xstars_lightning.sensors import Sensor, resolve_sensors
 
@@ -103,6 +104,7 @@ class SegmentationDataModule(LabelledDataModule):
         if isinstance(dataset, GeoDataset):
             if self.tile is None:
                 raise ValueError(f"{self.dataset_name} has scenes without bounds: give `tile`, in pixels.")
+            check_opened(dataset)
             source = Windows(dataset, chosen, self.tile)
         else:
             source = Images(dataset, chosen)

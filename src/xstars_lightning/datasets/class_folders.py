@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 from torchgeo.datasets import NonGeoDataset
 
-from xstars_lightning.datasets.image_lists import find_in_folders, list_names, read_lists
+from xstars_lightning.datasets.image_lists import EXTENSIONS, find_in_folders, list_names, read_lists
 from xstars_lightning.evaluation.splits import split_hash, stratified_split
 
 __all__ = ["ClassFolders"]
@@ -52,6 +52,8 @@ class ClassFolders(NonGeoDataset):
     rgb_bands = ("red", "green", "blue")
     #: What the values of the files are divided by.
     divisor: ClassVar[float] = 1.0
+    #: Of the files that are images, in lower case.
+    endings: ClassVar[Sequence[str]] = EXTENSIONS
 
     def __init__(
         self,
@@ -67,7 +69,7 @@ class ClassFolders(NonGeoDataset):
             raise ValueError(f"Unknown split {split!r}; there are {', '.join(_SPLITS)}.")
         self.root = Path(root)
         self.transforms = transforms
-        found = find_in_folders(self.root, folders)
+        found = find_in_folders(self.root, folders, self.endings)
         self.classes = sorted(set(found.values()))
         if lists is None:
             chosen = _draw(found, self.classes, split, seed)
@@ -89,14 +91,24 @@ class ClassFolders(NonGeoDataset):
             index: In [0, len).
 
         Returns:
-            ``image`` float32 (3, H, W) and ``label``, a scalar of type long.
+            ``image`` float32 (C, H, W) and ``label``, a scalar of type long.
 
         Raises:
             ValueError: If the file is truncated or no image; it is named.
         """
-        image = _read(self.root / self.names[index]) / self.divisor
+        image = self.read(self.root / self.names[index]) / self.divisor
         sample = {"image": image, "label": self.targets[index]}
         return sample if self.transforms is None else self.transforms(sample)
+
+    def read(self, path: Path) -> Tensor:
+        """Values of a file (C, H, W), float32; ValueError if it is damaged."""
+        # TorchVision decodes twice as fast, but says since 0.29 that it will not do so for long.
+        try:
+            with Image.open(path) as file:
+                pixels = np.array(file.convert("RGB"))
+        except (OSError, SyntaxError) as error:  # what Pillow raises on damaged files
+            raise ValueError(f"{path} cannot be read as an image; replace or remove it. {error}") from error
+        return torch.from_numpy(pixels).permute(2, 0, 1).float()
 
     def plot(
         self, sample: dict[str, Tensor], show_titles: bool = True, suptitle: str | None = None
@@ -136,13 +148,3 @@ def _listed(
     if not chosen:
         raise ValueError(f"{lists[split]} lists no image for {split!r}; it is empty.")
     return chosen
-
-
-def _read(path: Path) -> Tensor:
-    # TorchVision decodes twice as fast, but says since 0.29 that it will not do so for long.
-    try:
-        with Image.open(path) as file:
-            pixels = np.array(file.convert("RGB"))
-    except (OSError, SyntaxError) as error:  # what Pillow raises on damaged files
-        raise ValueError(f"{path} cannot be read as an image; replace or remove it. {error}") from error
-    return torch.from_numpy(pixels).permute(2, 0, 1).float()

@@ -9,11 +9,12 @@ __all__ = ["EXTENSIONS", "find_images", "find_in_folders", "list_names", "read_l
 EXTENSIONS = (".jpg", ".jpeg", ".png")
 
 
-def find_images(root: Path) -> dict[str, str]:
+def find_images(root: Path, endings: Sequence[str] = EXTENSIONS) -> dict[str, str]:
     """Find the images of all classes.
 
     Args:
         root: Folder of class folders. Folders without images (split lists, metadata) are no classes.
+        endings: Of the files that are images, in lower case.
 
     Returns:
         Class by image name ``<class>/<file>``, sorted by name.
@@ -28,23 +29,26 @@ def find_images(root: Path) -> dict[str, str]:
         for folder in root.iterdir()
         if folder.is_dir()
         for file in folder.iterdir()
-        if file.suffix.lower() in EXTENSIONS
+        if file.suffix.lower() in endings
     }
     if not found:
         inside = ", ".join(sorted(entry.name for entry in root.iterdir())[:5]) or "nothing"
         raise FileNotFoundError(
-            f"No folder in {root} holds images ({', '.join(EXTENSIONS)}); found {inside}. "
+            f"No folder in {root} holds images ({', '.join(endings)}); found {inside}. "
             "Give the folder that holds a folder of images per class."
         )
     return dict(sorted(found.items()))
 
 
-def find_in_folders(root: Path, folders: Sequence[str]) -> dict[str, str]:
+def find_in_folders(
+    root: Path, folders: Sequence[str], endings: Sequence[str] = EXTENSIONS
+) -> dict[str, str]:
     """Find the images of all classes in several folders of class folders.
 
     Args:
         root: Folder of the folders.
         folders: Their names; ``.`` is the root itself.
+        endings: As for :func:`find_images`.
 
     Returns:
         Class by image name ``<folder>/<class>/<file>``, sorted by name; without the folder where it is
@@ -56,7 +60,7 @@ def find_in_folders(root: Path, folders: Sequence[str]) -> dict[str, str]:
     found = {
         str(PurePosixPath(folder) / name): label
         for folder in folders
-        for name, label in find_images(root / folder).items()
+        for name, label in find_images(root / folder, endings).items()
     }
     return dict(sorted(found.items()))
 

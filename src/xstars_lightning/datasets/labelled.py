@@ -1,6 +1,11 @@
 """Labelled images as every task here wants them: values in [0, 1], classes from 0, tiles of one size."""
 
 from collections.abc import Mapping, Sequence
+from copy import copy
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+from zlib import error as BadStream
 
 import torch
 from torch import Tensor
@@ -11,6 +16,9 @@ from xstars_lightning.evaluation.segmentation import IGNORED
 from xstars_lightning.sensors import Sensor
 
 __all__ = ["Labelled", "Tiles", "join_tiles"]
+
+# What decoders of images and arrays raise on damaged files.
+_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, BadZipFile, BadStream)
 
 
 class Labelled(Dataset[dict[str, Tensor]]):
@@ -25,6 +33,7 @@ class Labelled(Dataset[dict[str, Tensor]]):
 
     Attributes:
         names: Names of the images.
+        about: What is done to images and masks, plain values.
     """
 
     def __init__(
@@ -37,10 +46,19 @@ class Labelled(Dataset[dict[str, Tensor]]):
     ) -> None:
         self.source, self.sensor, self.image_key = source, sensor, image_key
         self.names = source.names
+        self.about = {"sensor": sensor.to_dict(), "values": list(values), "ignored": list(ignored)}
+        self.about["image_key"] = image_key
         self._known = f"classes {list(values)}" + (f" and ignored {list(ignored)}" if ignored else "")
         self._classes = torch.full((256,), -1)
         self._classes[list(values)] = torch.arange(len(values))
         self._classes[list(ignored)] = IGNORED
+
+    def keep(self, positions: Sequence[int]) -> "Labelled":
+        """Those images alone that stand at these positions among ``names``."""
+        kept = copy(self)
+        kept.source = self.source.keep(positions)
+        kept.names = kept.source.names
+        return kept
 
     def __len__(self) -> int:
         """Number of samples."""
@@ -61,7 +79,7 @@ class Labelled(Dataset[dict[str, Tensor]]):
         name = self.names[number]
         try:
             sample = self.source[index]
-        except (OSError, SyntaxError) as error:  # of Pillow and rasterio, on damaged files
+        except _DAMAGE as error:
             raise ValueError(f"{name} cannot be read; replace or remove it. {error}") from error
         image, mask = sample[self.image_key], sample["mask"]
         if image.shape[-3] != len(self.sensor.bands):
@@ -99,14 +117,31 @@ class Tiles(Dataset[dict[str, Tensor]]):
 
     Attributes:
         names: Names of the images.
+        image_of: For every sample, the position of its image among ``names``: a scene may be several.
+        transforms: What is done to images and masks, plain values.
     """
 
     def __init__(self, dataset: Labelled, size: int | None = None, crops: int | None = None) -> None:
         self.dataset, self.size, self.crops = dataset, size, crops
-        self.names = dataset.names
+        self.names, self.image_of = dataset.names, dataset.source.image
+        self.transforms: dict[str, Any] = {**dataset.about, "tile": size, "crops": crops}
+
+    @property
+    def files(self) -> list[list[Path]] | None:
+        """Files of every image without its mask; None if the dataset does not tell them."""
+        return self.dataset.source.files()
+
+    @property
+    def masks(self) -> list[list[Path]] | None:
+        """Files of the mask of every image; none where it is in the file of the image."""
+        return self.dataset.source.files(masks=True)
+
+    def keep(self, positions: Sequence[int]) -> "Tiles":
+        """Those images alone that stand at these positions among ``names``."""
+        return Tiles(self.dataset.keep(positions), self.size, self.crops)
 
     def __len__(self) -> int:
-        """Number of images."""
+        """Number of samples."""
         return len(self.dataset)
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:

@@ -2,7 +2,6 @@
 
 import importlib
 import inspect
-import os
 from collections.abc import Mapping, Sequence
 from copy import copy
 from pathlib import Path
@@ -10,8 +9,9 @@ from typing import Any
 
 import torchgeo.datasets
 from torch.utils.data import Dataset
-from torchgeo.datasets import GeoDataset
 from torchgeo.samplers import GriddedPatchSampler
+
+from xstars_lightning.datasets.labelled_files import image_names, own_files
 
 __all__ = ["Images", "Windows", "image_names", "open_dataset"]
 
@@ -43,38 +43,16 @@ def open_dataset(dataset_class: str, root: str, options: Mapping[str, Any]) -> A
     return found(**{"root" if "root" in known else "paths": root}, **options)
 
 
-def image_names(dataset: Any) -> list[str]:
-    """Names of the images: those of their files below the root, else their numbers.
-
-    Args:
-        dataset: Of TorchGeo; of a GeoDataset the images are the rows of its index, its scenes.
-    """
-    if hasattr(dataset, "names"):
-        return list(dataset.names)
-    if isinstance(dataset, GeoDataset):
-        index = dataset.index.reset_index()
-        column = next((name for name in index.columns if name.startswith("filepath")), None)
-        when = index["datetime"].map(lambda period: f"{period.left:%Y%m%d}").tolist()
-        paths = index[column].tolist() if column else [""] * len(index)
-        return [
-            f"{Path(path).name}:{date}:{row}"
-            for row, (path, date) in enumerate(zip(paths, when, strict=True))
-        ]
-    entries = getattr(dataset, "files", None) or range(len(dataset))
-    files = (
-        entry.get("mask", number) if isinstance(entry, Mapping) else entry
-        for number, entry in enumerate(entries)
-    )
-    root = getattr(dataset, "root", ".")
-    return [os.path.relpath(file, root) if isinstance(file, str | Path) else str(file) for file in files]
-
-
 class Images(Dataset[Sample]):
     """Some images of a dataset that numbers them, in the order of their names.
 
     Args:
         dataset: Of TorchGeo.
         chosen: Names of the images to take.
+
+    Attributes:
+        names: Names of the images.
+        image: For every sample, the position of its image among ``names``.
     """
 
     def __init__(self, dataset: Any, chosen: Sequence[str]) -> None:
@@ -83,6 +61,15 @@ class Images(Dataset[Sample]):
         self._numbers = sorted((n for n, name in enumerate(names) if name in wanted), key=names.__getitem__)
         self.names = [names[number] for number in self._numbers]
         self.image = list(range(len(self.names)))
+
+    def keep(self, positions: Sequence[int]) -> "Images":
+        """Those images alone that stand at these positions among ``names``."""
+        return Images(self.dataset, [self.names[position] for position in positions])
+
+    def files(self, masks: bool = False) -> list[list[Path]] | None:
+        """As :func:`own_files`, of these images."""
+        files = own_files(self.dataset, masks)
+        return None if files is None else [files[number] for number in self._numbers]
 
     def __len__(self) -> int:
         """Number of samples."""
@@ -109,17 +96,27 @@ class Windows(Dataset[Sample]):
 
     def __init__(self, dataset: Any, chosen: Sequence[str], size: int) -> None:
         names, wanted = image_names(dataset), set(chosen)
-        self.dataset = dataset
-        self.names = [name for name in names if name in wanted]
+        self.dataset, self.size = dataset, size
+        self._rows = [row for row, name in enumerate(names) if name in wanted]
+        self.names = [names[row] for row in self._rows]
         self.image: list[int] = []
         self._queries = []
-        for row in (number for number, name in enumerate(names) if name in wanted):
+        for row in self._rows:
             scene = copy(dataset)
             scene.index = dataset.index.iloc[[row]]
             time = scene.index.index[0]
             for x, y in GriddedPatchSampler(scene, size=size, stride=size):
                 self._queries.append((x, y, slice(time.left, time.right)))
                 self.image.append(self.names.index(names[row]))
+
+    def keep(self, positions: Sequence[int]) -> "Windows":
+        """Those scenes alone that stand at these positions among ``names``."""
+        return Windows(self.dataset, [self.names[position] for position in positions], self.size)
+
+    def files(self, masks: bool = False) -> list[list[Path]] | None:
+        """As :func:`own_files`, of these scenes."""
+        files = own_files(self.dataset, masks)
+        return None if files is None else [files[row] for row in self._rows]
 
     def __len__(self) -> int:
         """Number of windows."""

@@ -67,7 +67,10 @@ def group_runs(runs: Mapping[str, Run]) -> dict[str, dict[str, Run]]:
 
 
 def comparison_markdown(groups: Mapping[str, Group]) -> str:
-    """A Markdown table for each group: networks as rows, scores in per cent as columns, the best bold."""
+    """A Markdown table for each group: networks as rows, scores in per cent as columns, the best bold.
+
+    Scores of every share of the resolution have columns of their own.
+    """
     return "\n".join("\n".join(_table(heading, group)) for heading, group in groups.items())
 
 
@@ -76,7 +79,7 @@ def _table(heading: str, group: Group) -> list[str]:
     lines = [f"**{heading}**", "", f"| | {' | '.join(columns)} |", f"| --- |{' ---: |' * len(columns)}"]
     best = {column: max(_value(run, column) for run in group.values()) for column in columns}
     for name, run in group.items():
-        cells = [_cell(run["scores"].get(column), best[column]) for column in columns]
+        cells = [_cell(_scores(run).get(column), best[column]) for column in columns]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     for key in _SAID:
         values = {name: json.dumps(run.get(key), sort_keys=True) for name, run in group.items()}
@@ -85,12 +88,25 @@ def _table(heading: str, group: Group) -> list[str]:
     return [*lines, ""]
 
 
+def _scores(run: Run) -> Mapping[str, Mapping[str, Any]]:
+    """Scores by column, those at a share of the resolution after all others."""
+    if "resolutions" not in run:
+        return run["scores"]
+    by_share = sorted(run["resolutions"].items(), key=lambda item: -float(item[0]))
+    return {
+        name if float(share) == 1 else f"{name}, at {100 * float(share):g} % resolution": score
+        for share, part in by_share
+        for name, score in part["scores"].items()
+    }
+
+
 def _columns(group: Group) -> list[str]:
-    return list(dict.fromkeys(column for run in group.values() for column in run["scores"]))
+    found = dict.fromkeys(column for run in group.values() for column in _scores(run))
+    return sorted(found, key=lambda column: " % resolution" in column)
 
 
 def _value(run: Run, column: str) -> float:
-    return float(run["scores"].get(column, {}).get("value", -1.0))
+    return float(_scores(run).get(column, {}).get("value", -1.0))
 
 
 def _cell(score: Mapping[str, Any] | None, best: float) -> str:
@@ -124,7 +140,8 @@ def plot_comparison(groups: Mapping[str, Group]) -> Figure:
 
 def _plot_run(axes: Axes, run: Run, places: Mapping[str, float], name: str) -> None:
     """Scores of a network with their intervals, each at its place."""
-    scores = [(place, run["scores"][key]) for key, place in places.items() if key in run["scores"]]
+    known = _scores(run)
+    scores = [(place, known[key]) for key, place in places.items() if key in known]
     values = np.array([100 * score["value"] for _, score in scores])
     bounds = np.array([score.get("interval") or (score["value"],) * 2 for _, score in scores]).T * 100
     axes.errorbar(

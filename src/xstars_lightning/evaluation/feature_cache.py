@@ -12,25 +12,28 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from xstars_lightning.evaluation.files import Files, paths_of
+
 __all__ = ["cache_key", "hash_files", "read_features", "write_features"]
 
 
-def hash_files(names: Sequence[str], files: Sequence[Path], times: bool = False) -> str:
+def hash_files(names: Sequence[str], files: Sequence[Files], times: bool = False) -> str:
     """SHA-256 of names and sizes, in their order; cheap, so that it can always be asked.
 
     Args:
         names: Of the samples.
-        files: Their files.
+        files: Their files, one or several of each.
         times: Also of places and times of change, which differ between copies of the same data.
 
     Raises:
         FileNotFoundError: If a file is missing.
     """
     digest = sha256()
-    for name, file in zip(names, files, strict=True):
-        status = file.stat()
-        place = f" {file.resolve()} {status.st_mtime_ns}" if times else ""
-        digest.update(f"{name} {status.st_size}{place}\n".encode())
+    for name, several in zip(names, files, strict=True):
+        for file in paths_of(several):
+            status = file.stat()
+            place = f" {file.resolve()} {status.st_mtime_ns}" if times else ""
+            digest.update(f"{name} {status.st_size}{place}\n".encode())
     return digest.hexdigest()
 
 

@@ -30,6 +30,7 @@ __all__ = [
     "RankedScore",
     "Score",
     "score_knn",
+    "score_predictions",
     "score_probes",
 ]
 
@@ -47,6 +48,11 @@ def score_knn(train: EmbeddedSplit, test: EmbeddedSplit, k: int, temperature: fl
     predictions = knn_classify(
         train.features, train.labels, test.features, k, temperature, num_classes=classes
     )
+    return _classified(Score, predictions, test)[0]
+
+
+def score_predictions(predictions: Tensor, test: EmbeddedSplit) -> Score:
+    """Accuracy of classes (N,) that were predicted for the test images, in whatever way."""
     return _classified(Score, predictions, test)[0]
 
 

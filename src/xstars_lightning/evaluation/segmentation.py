@@ -7,13 +7,21 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-__all__ = ["IGNORED", "SegmentationScore", "confusions", "score_segmentation", "token_shares"]
+from xstars_lightning.evaluation.bootstrap import Array, interval
+
+__all__ = [
+    "IGNORED",
+    "SegmentationScore",
+    "confusions",
+    "resample_mean_iou",
+    "score_segmentation",
+    "token_shares",
+]
 
 #: Value of pixels in ``mask`` that count nowhere.
 IGNORED = 255
 
 _RESAMPLES = 1000
-_COVERAGE = 0.95
 
 
 @dataclass(frozen=True)
@@ -81,7 +89,7 @@ def score_segmentation(counts: Tensor, class_names: Sequence[str], seed: int = 0
     hits, truth, predicted = total.diagonal(), total.sum(dim=1), total.sum(dim=0)
     return SegmentationScore(
         mean_iou=float(_mean_iou(total[None])),
-        interval=_bootstrap(counts, seed),
+        interval=interval(resample_mean_iou(counts, seed)),
         accuracy=float(hits.sum() / total.sum()),
         iou=_by_name(class_names, hits, truth + predicted - hits),
         f1=_by_name(class_names, 2 * hits, truth + predicted),
@@ -103,15 +111,23 @@ def _mean_iou(totals: Tensor) -> Tensor:
     return (hits / union).nanmean(dim=1)  # a class without pixels is 0 / 0
 
 
-def _bootstrap(counts: Tensor, seed: int) -> tuple[float, float]:
+def resample_mean_iou(counts: Tensor, seed: int = 0) -> Array:
+    """Mean intersection over union of as many images drawn with replacement.
+
+    Args:
+        counts: Of every image (N, C, C), as :func:`confusions` has them.
+        seed: The same seed and number draw the same images, so that means may be averaged over runs.
+
+    Returns:
+        (1000,), without draws in which no pixel counts.
+    """
     images, generator = len(counts), Generator().manual_seed(seed)
     drawn = torch.randint(images, (_RESAMPLES, images), generator=generator)
     times = torch.zeros(_RESAMPLES, images, dtype=torch.float64)
     times.scatter_add_(1, drawn, torch.ones_like(times))
     resampled = (times @ counts.flatten(1).double()).view(_RESAMPLES, *counts.shape[1:])
-    tail = (1 - _COVERAGE) / 2
-    low, high = _mean_iou(resampled).nanquantile(torch.tensor([tail, 1 - tail]).double()).tolist()
-    return low, high
+    values = _mean_iou(resampled)
+    return values[~values.isnan()].numpy()
 
 
 def token_shares(mask: Tensor, grid: tuple[int, int], classes: int) -> Tensor:

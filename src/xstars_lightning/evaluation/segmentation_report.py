@@ -41,8 +41,9 @@ def segmentation_table(title: str, rows: Sequence[FewImagesScore]) -> Table:
     table = Table(title=title)
     table.add_column("IoU [%]", no_wrap=True)
     for row in rows:
-        table.add_column(f"probe,\n{100 * row.fraction:g} % of images", justify="right")
+        table.add_column(f"probe,\n{row.heading}", justify="right")
     table.add_row("mean", *(_mean(row) for row in rows))
+    table.add_row("95 %", *("{:.1f} to {:.1f}".format(*(100 * n for n in row.interval)) for row in rows))
     table.add_section()
     for name in rows[0].scores[0].iou:
         known = [[value for s in row.scores if (value := s.iou[name]) is not None] for row in rows]
@@ -51,10 +52,8 @@ def segmentation_table(title: str, rows: Sequence[FewImagesScore]) -> Table:
 
 
 def _mean(row: FewImagesScore) -> str:
-    if row.spread is not None:
-        return f"{100 * row.mean:.1f} ± {100 * row.spread:.1f}"
-    low, high = row.scores[0].interval
-    return f"{100 * row.mean:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+    mean = f"{100 * row.mean:.1f}"
+    return mean if row.spread is None else f"{mean} ± {100 * row.spread:.1f}"
 
 
 def plot_overlays(overlays: Sequence[Overlay], class_names: Sequence[str], title: str) -> Figure:

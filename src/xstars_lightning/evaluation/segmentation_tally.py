@@ -60,9 +60,13 @@ class SegmentationTally:
         """What was kept for the picture."""
         return list(self._overlays.values())
 
-    def score(self, seed: int = 0) -> SegmentationScore:
-        """Score what was counted; ``seed`` is that of the bootstrap over images."""
+    @property
+    def counts(self) -> Tensor:
+        """Confusions of every image that was counted (N, C, C), in the order of ``images``."""
         found, image = torch.cat(self._numbers).unique(return_inverse=True)
         tiles = torch.cat(self._counts)
-        counts = tiles.new_zeros(len(found), *tiles.shape[1:]).index_add_(0, image, tiles)
-        return score_segmentation(counts, self.class_names, seed)
+        return tiles.new_zeros(len(found), *tiles.shape[1:]).index_add_(0, image, tiles)
+
+    def score(self, seed: int = 0) -> SegmentationScore:
+        """Score what was counted; ``seed`` is that of the bootstrap over images."""
+        return score_segmentation(self.counts, self.class_names, seed)

@@ -1,16 +1,22 @@
 """Classification by an encoder that trains on labels."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, ClassVar
 
+import rich
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchgeo.tasks import Classification
 
+from xstars_lightning.evaluation import EmbeddedSplit, plot_confusion
+from xstars_lightning.evaluation.protocol import score_predictions
 from xstars_lightning.models import BandRule, CrossSensorEncoder
 from xstars_lightning.sensors import Sensor
+from xstars_lightning.tasks.embedding import check_one_process, image_names
 from xstars_lightning.tasks.fine_tuning import FineTuning
+from xstars_lightning.tasks.tuned_report import save_tuned
 
 __all__ = ["FineTuneClassification"]
 
@@ -34,7 +40,7 @@ class FineTuneClassification(FineTuning, Classification):
     """TorchGeo's Classification on an encoder of ours.
 
     For batches of ``image`` (B, C, H, W) in about [0, 1] and ``label`` (B,). Training images are flipped
-    at random.
+    at random. ``trainer.test`` writes ``evaluation.json`` and ``confusion_matrix.png``.
 
     Args:
         sensors: The one sensor of the images; the datamodule's where it is left out.
@@ -104,3 +110,29 @@ class FineTuneClassification(FineTuning, Classification):
             flipped = torch.rand(len(image), 1, 1, 1, device=image.device) < 0.5
             image = torch.where(flipped, image.flip(dim), image)
         return super().training_step({**batch, "image": image}, batch_idx, dataloader_idx)
+
+    def on_test_start(self) -> None:
+        """Begin to collect; ValueError if there are several processes."""
+        check_one_process(self.trainer)
+        self._tested: list[tuple[Tensor, Tensor]] = []
+
+    def test_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """TorchGeo's, and keep what was predicted."""
+        logits, label = self(batch["image"]), batch["label"]
+        self.test_metrics(logits, label)
+        self.log("test_loss", self.criterion(logits, label), batch_size=len(label))
+        self._tested.append((logits.float().cpu(), label.cpu()))
+
+    def on_test_epoch_end(self) -> None:
+        """Log as TorchGeo does; score and save, if the datamodule tells which images they were."""
+        super().on_test_epoch_end()
+        dataset = getattr(getattr(self.trainer, "datamodule", None), "test_dataset", None)
+        if dataset is None:
+            return
+        logits, labels = (torch.cat(part) for part in zip(*self._tested, strict=True))
+        names = image_names(dataset, len(labels))
+        test = EmbeddedSplit(logits, labels, names, list(self.class_names or ()))
+        score = score_predictions(logits.argmax(dim=1), test)
+        figure = plot_confusion(score, "Fine-tuned")
+        folder = save_tuned(self, names, "", {"value": score.accuracy, **asdict(score)}, figure)
+        rich.print(f"Written: {folder / 'evaluation.json'}, {folder / 'confusion_matrix.png'}")

@@ -16,8 +16,10 @@ _SPLITS = ("train", "val", "test")
 def clean_data(datamodule: Any, exclude: bool) -> list[dict[str, str]]:
     """Look for images that cannot be read and for test images that training has too.
 
-    Images are compared by the content of their files, where the datasets tell them. What cannot be
-    read shows itself when it is read; it is looked for only to exclude it.
+    Images are compared by the content of their files, where the datasets tell them: all files of an
+    image, masks apart. What cannot be read shows itself when it is read; it is looked for only to exclude
+    it. Where an image is a scene that is read in windows, scenes are compared, and one with a window that
+    cannot be read is left out whole.
 
     Args:
         datamodule: Set up for fit and test; its datasets are replaced where something is excluded.
@@ -28,7 +30,7 @@ def clean_data(datamodule: Any, exclude: bool) -> list[dict[str, str]]:
 
     Raises:
         ValueError: If a test image stands in the training or validation data too, unless it is to be
-            excluded; both are named.
+            excluded; both are named. If no image of a split is left.
     """
     excluded = _exclude_broken(datamodule) if exclude else []
     for split in ("train", "val"):
@@ -43,7 +45,9 @@ def _exclude_broken(datamodule: Any) -> list[dict[str, str]]:
     excluded = []
     for split in _SPLITS:
         if (dataset := getattr(datamodule, f"{split}_dataset", None)) is not None:
-            excluded += _leave_out(datamodule, split, find_broken(dataset))
+            image_of = getattr(dataset, "image_of", range(len(dataset)))
+            broken = {image_of[sample]: why for sample, why in find_broken(dataset).items()}
+            excluded += _leave_out(datamodule, split, broken)
     return excluded
 
 
@@ -69,10 +73,22 @@ def _leave_out(datamodule: Any, split: str, reasons: dict[int, str]) -> list[dic
     if not reasons:
         return []
     dataset = getattr(datamodule, f"{split}_dataset")
+    names = image_names(dataset)
+    kept = [index for index in range(len(names)) if index not in reasons]
+    if not kept:
+        raise ValueError(
+            f"Nothing is left of the {len(names)} {split} images, such as {names[0]}: "
+            f"{next(iter(reasons.values()))}"
+        )
+    setattr(datamodule, f"{split}_dataset", _keep(dataset, kept))
+    return [{"split": split, "name": names[i], "reason": why} for i, why in reasons.items()]
+
+
+def _keep(dataset: Any, kept: list[int]) -> Any:
+    """Some images of a dataset, by itself if it knows how: batches may hold their positions."""
+    if hasattr(dataset, "keep"):
+        return dataset.keep(kept)
     names, files = image_names(dataset), image_files(dataset)
-    kept = [index for index in range(len(dataset)) if index not in reasons]
-    left = KeptSamples(
+    return KeptSamples(
         dataset, kept, [names[i] for i in kept], None if files is None else [files[i] for i in kept]
     )
-    setattr(datamodule, f"{split}_dataset", left)
-    return [{"split": split, "name": names[i], "reason": why} for i, why in reasons.items()]

@@ -11,19 +11,29 @@ from rich.progress import track
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-__all__ = ["Embedded", "check_scaled", "embed_split", "image_files", "image_names", "limit_of"]
+from xstars_lightning.evaluation.files import Files
+
+__all__ = [
+    "Embedded",
+    "check_one_process",
+    "check_scaled",
+    "embed_split",
+    "image_files",
+    "image_names",
+    "limit_of",
+]
 
 #: Features (B, ...) and labels (B,) or (B, C) of one batch.
 Embedded = tuple[Tensor, Tensor]
 
 
 @torch.inference_mode()
-def embed_split(
+def embed_split[T](
     trainer: Trainer,
     split: str,
-    embed: Callable[[Mapping[str, Tensor]], Embedded],
+    embed: Callable[[Mapping[str, Tensor]], T],
     first: int | None = None,
-) -> list[Embedded]:
+) -> list[T]:
     """Embed a split of the trainer's datamodule in the order of its dataset.
 
     Device, augmentation, precision and ``limit_test_batches`` are those of the test loop.
@@ -66,20 +76,35 @@ def image_names(dataset: Any, count: int | None = None) -> Sequence[str]:
     return [str(index) for index in range(len(dataset) if count is None else count)]
 
 
-def image_files(dataset: Any) -> list[Path] | None:
+def image_files(dataset: Any) -> Sequence[Files] | None:
     """Files of all images, in their order, if the dataset tells them; see :func:`image_names`.
 
-    Ours tell ``files``, or names relative to ``root``; TorchGeo's image folders ``imgs``.
+    Ours tell ``files``, one or several of each image, or names relative to ``root``; TorchGeo's image
+    folders ``imgs``.
     """
-    files = getattr(dataset, "files", None)
-    if files and len(files) == len(dataset) and all(isinstance(file, str | Path) for file in files):
+    files, count = getattr(dataset, "files", None), len(image_names(dataset))
+    if files and len(files) == count and all(isinstance(file, str | Path) for file in files):
         return [Path(file) for file in files]
+    if files and len(files) == count and all(_are_paths(several) for several in files):
+        return files
     if hasattr(dataset, "names") and hasattr(dataset, "root"):
         files = [Path(dataset.root) / name for name in dataset.names]
         return files if files and files[0].is_file() else None
     if hasattr(dataset, "imgs"):
         return [Path(path) for path, _ in dataset.imgs]
     return None
+
+
+def _are_paths(several: Any) -> bool:
+    return isinstance(several, list) and all(isinstance(file, Path) for file in several)
+
+
+def check_one_process(trainer: Trainer) -> None:
+    """ValueError if several processes test: each would score a part of the images, or all do the same."""
+    if trainer.world_size > 1:
+        raise ValueError(
+            f"{trainer.world_size} processes test, but one has to score; use --trainer.devices 1."
+        )
 
 
 def check_scaled(image: Tensor) -> None:

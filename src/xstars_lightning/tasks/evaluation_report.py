@@ -10,9 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from xstars_lightning.evaluation import plot_confusion, save_report, score_table, split_hash
+from xstars_lightning.evaluation import plot_confusion, save_report, score_table
 from xstars_lightning.evaluation.evaluate import Protocol, Scores, drawn_names
-from xstars_lightning.evaluation.feature_cache import hash_files
 from xstars_lightning.evaluation.figures import plot_neighbours, plot_tokens
 from xstars_lightning.evaluation.knn import nearest
 from xstars_lightning.evaluation.protocol import EmbeddedSplit, ProbeScore
@@ -20,10 +19,9 @@ from xstars_lightning.evaluation.provenance import provenance
 from xstars_lightning.evaluation.report import flat_scores, resolution_table
 from xstars_lightning.models.attention import class_attention
 from xstars_lightning.sensors import Sensor
-from xstars_lightning.tasks.embedding import image_files, image_names
 from xstars_lightning.tasks.split_features import SplitFeatures
 
-__all__ = ["describe_data", "describe_network", "save_pictures", "save_scores"]
+__all__ = ["describe_network", "save_pictures", "save_scores"]
 
 _NEIGHBOURS, _SIDE = 5, 128  # pictures
 
@@ -42,28 +40,6 @@ def describe_network(network: SplitFeatures, weights: str | None) -> dict[str, A
         "statistics": fitted.statistics,
         "image_size": network.image_size,
         "features": network.how,
-    }
-
-
-def _title(datamodule: Any) -> str:
-    """The datamodule's name; of one that takes any dataset, the dataset's."""
-    name, dataset = type(datamodule).__name__, getattr(datamodule, "dataset_name", None)
-    return dataset.rpartition(".")[2] if dataset and name == "ClassificationDataModule" else name
-
-
-def describe_data(datamodule: Any, splits: Mapping[str, EmbeddedSplit]) -> dict[str, Any]:
-    """Which images, and hashes of their names and, where their files are known, sizes."""
-    hashes: dict[str, str | None] = {}
-    for split in splits:
-        dataset = getattr(datamodule, f"{split}_dataset")
-        files = image_files(dataset)
-        hashes[split] = None if files is None else hash_files(image_names(dataset), files)
-    return {
-        "data": _title(datamodule),
-        "classes": list(splits["test"].class_names),
-        "images": {split: len(embedded.labels) for split, embedded in splits.items()},
-        "split_hashes": {split: split_hash(embedded.names) for split, embedded in splits.items()},
-        "data_hashes": hashes,
     }
 
 

@@ -14,8 +14,11 @@ from xstars_lightning.models import BandRule, CrossSensorEncoder, LoadReport, in
 from xstars_lightning.models.weights import DESCRIPTION, describe_encoder
 from xstars_lightning.sensors import Sensor, resolve_sensors
 from xstars_lightning.tasks.parameter_groups import parameter_groups
+from xstars_lightning.tasks.tuned_report import training_record
 
 __all__ = ["FineTuning", "build_encoder"]
+
+_RECORD = "fine_tuning"  # in checkpoints
 
 
 class FineTuning(BaseTask):
@@ -28,6 +31,7 @@ class FineTuning(BaseTask):
 
     Attributes:
         loaded: What the encoder took from weights, if any.
+        trained: Where its training started, and on what; None before that.
     """
 
     ignore = ("weights", "sensors")
@@ -37,6 +41,7 @@ class FineTuning(BaseTask):
     class_names: Sequence[str] | None
     weights: Any
     loaded: LoadReport | None
+    trained: Mapping[str, Any] | None = None
 
     @property
     def encoder(self) -> CrossSensorEncoder:
@@ -127,8 +132,17 @@ class FineTuning(BaseTask):
         schedule = {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 
+    def on_fit_start(self) -> None:
+        """Take down what the checkpoints shall tell of the training."""
+        self.trained = training_record(self)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Read what the checkpoint tells of its training."""
+        self.trained = checkpoint.get(_RECORD)
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Leave word of what encoder the checkpoint holds, for ``load_encoder``."""
+        """Leave word of the training, and of what encoder the checkpoint holds, for ``load_encoder``."""
+        checkpoint[_RECORD] = self.trained
         encoder = self.encoder
         name = next(name for name, module in self.named_modules() if module is encoder)
         checkpoint[DESCRIPTION] = describe_encoder(encoder, f"{name}.")

@@ -16,13 +16,9 @@ from xstars_lightning.evaluation.evaluate import Protocol, Scores, evaluate
 from xstars_lightning.models.features import Pooling
 from xstars_lightning.sensors import Sensor, resolve_sensors
 from xstars_lightning.tasks.cleaning import clean_data
-from xstars_lightning.tasks.embedding import Embedded, embed_split, image_names
-from xstars_lightning.tasks.evaluation_report import (
-    describe_data,
-    describe_network,
-    save_pictures,
-    save_scores,
-)
+from xstars_lightning.tasks.data_report import describe_data
+from xstars_lightning.tasks.embedding import Embedded, check_one_process, embed_split, image_names
+from xstars_lightning.tasks.evaluation_report import describe_network, save_pictures, save_scores
 from xstars_lightning.tasks.feature_store import FeatureStore
 from xstars_lightning.tasks.split_features import SplitFeatures
 
@@ -96,8 +92,7 @@ class FrozenEvaluation(BaseTask):
                 raise ValueError(f"{name} must lie in (0, 1] and draws be positive; got {shares}, {draws}.")
         if features not in get_args(Pooling):
             raise ValueError(f"features must be one of {get_args(Pooling)}, got {features!r}.")
-        self.sensors = sensors
-        self.weights = weights
+        self.sensors, self.weights = sensors, weights
         self._embedded: dict[str, Embedded] = {}
         self._test: list[Embedded] = []
         super().__init__()
@@ -143,10 +138,7 @@ class FrozenEvaluation(BaseTask):
 
     def on_test_start(self) -> None:
         """Embed the training and the validation split; ValueError if there are several processes."""
-        if self.trainer.world_size > 1:
-            raise ValueError(
-                f"{self.trainer.world_size} processes would do the same; use --trainer.devices 1."
-            )
+        check_one_process(self.trainer)
         options = {key: self.hparams[key] for key in ("image_size", "features", "resolutions")}
         self._store = FeatureStore(self.hparams["cache_dir"], self.trainer, options)
         self._embedded, self._test, self._keys = {}, [], {}
@@ -156,7 +148,7 @@ class FrozenEvaluation(BaseTask):
             embed = partial(self.network.embed, split=split)
             key = self._keys[split] = self._store.key(split, self.network.extractor(split))
             if (found := self._store.load(split, key, embed)) is not None:
-                self._embedded[split] = found
+                self._embedded[split] = found[0], found[1]
             elif split != "test":
                 self._keep(split, embed_split(self.trainer, split, embed))
 
@@ -178,12 +170,12 @@ class FrozenEvaluation(BaseTask):
             self._keep("test", self._test)
         p, splits = self.hparams, {share: self._splits(share) for share in self.hparams["resolutions"]}
         protocol = Protocol(**{field.name: p[field.name] for field in fields(Protocol)})
-        quiet = self.trainer.progress_bar_callback is None
-        show = partial(track, description="Fitting probes", disable=quiet)
+        show = partial(track, description="Fitting probes", disable=not self.trainer.progress_bar_callback)
         scores = evaluate(splits, protocol, lambda steps, count: show(steps, total=count))
         self._log(next(iter(scores.values())))
         shown = next(iter(splits.values()))
-        about = describe_network(self.network, self.weights) | describe_data(self._datamodule(), shown)
+        about = describe_network(self.network, self.weights)
+        about |= describe_data(self._datamodule(), {split: part.names for split, part in shown.items()})
         about |= {"seed": p["seed"], "excluded": self._excluded}
         folder = Path(p["output_dir"] or self.trainer.log_dir or self.trainer.default_root_dir)
         save_scores(folder, about, scores, protocol, shown["train"])

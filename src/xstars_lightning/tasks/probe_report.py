@@ -10,6 +10,7 @@ import rich
 
 from xstars_lightning.evaluation.dense_protocol import FewImagesScore, FittedProbe
 from xstars_lightning.evaluation.provenance import provenance
+from xstars_lightning.evaluation.report import resolution_table, save_report
 from xstars_lightning.evaluation.segmentation_report import Overlay, plot_overlays, segmentation_table
 from xstars_lightning.models.features import FeatureExtractor
 
@@ -41,40 +42,52 @@ def describe_extractors(
 def save_probes(
     folder: Path,
     about: Mapping[str, Any],
-    rows: Sequence[FewImagesScore],
+    rows: Mapping[float, Sequence[FewImagesScore]],
     fitted: Sequence[FittedProbe],
     overlays: Sequence[Overlay],
 ) -> None:
-    """Print the table; write ``evaluation.json``, ``labels.json`` and ``segmentation.png``.
+    """Print the tables; write ``evaluation.json``, ``labels.json`` and ``segmentation.png``.
 
     Args:
         folder: Where to; it is created.
         about: What else stands in the JSON.
-        rows: Scores by share of the labelled images.
-        fitted: The probes.
-        overlays: Test images for the picture, predicted by the last probe.
+        rows: Scores by share of the resolution, and by amount of labelled images; the first share is shown
+            in full.
+        fitted: The probes of the first share.
+        overlays: Test images for the picture, predicted by the last of them.
     """
     network = "RANDOM INITIALISATION" if about["random_initialisation"] else about["name"]
     sensors = [about["sensor"]["name"]] + ([about["test_sensor"]["name"]] if about["test_sensor"] else [])
-    title = f"{network}, {about['data'].rpartition('.')[2]}, {' to '.join(sensors)}"
-    rich.print(segmentation_table(title, rows))
-    report = {**about, "scores": _flat(rows), "segmentation_probe": [asdict(row) for row in rows]}
-    labels = [{"fraction": each.fraction, "seed": each.seed, "images": each.names} for each in fitted]
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "evaluation.json").write_text(json.dumps(report | provenance(), indent=1) + "\n")
+    title = f"{network}, {about['data']}, {' to '.join(sensors)}"
+    shown, flat = next(iter(rows.values())), {share: _flat(part) for share, part in rows.items()}
+    rich.print(segmentation_table(title, shown))
+    if len(rows) > 1:
+        rich.print(resolution_table(flat))
+    labels = [
+        {"fraction": each.fraction, "shots": each.shots, "seed": each.seed, "images": each.names}
+        for each in fitted
+    ]
+    heading = f"{title}: mean IoU {100 * shown[-1].mean:.1f} %"
+    save_report(folder, {**about, **_scores(rows, flat), **provenance()})
     (folder / "labels.json").write_text(json.dumps(labels, indent=1) + "\n")
-    figure = plot_overlays(overlays, about["classes"], f"{title}: mean IoU {100 * rows[-1].mean:.1f} %")
-    figure.savefig(folder / "segmentation.png", dpi=120)
+    plot_overlays(overlays, about["classes"], heading).savefig(folder / "segmentation.png", dpi=120)
     rich.print(f"Written: {folder / 'evaluation.json'}, {folder / 'segmentation.png'}")
+
+
+def _scores(
+    rows: Mapping[float, Sequence[FewImagesScore]], flat: Mapping[float, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Scores as plain values: of the first share of the resolution, and of every share."""
+    parts = {
+        f"{share:g}": {"segmentation_probe": [asdict(row) for row in part], "scores": flat[share]}
+        for share, part in rows.items()
+    }
+    return {**next(iter(parts.values())), "resolutions": parts}
 
 
 def _flat(rows: Sequence[FewImagesScore]) -> dict[str, dict[str, Any]]:
     """What `xstars compare` shows, by column."""
     return {
-        f"mean IoU, {100 * row.fraction:g} % of images": {
-            "value": row.mean,
-            "spread": row.spread,
-            "interval": row.scores[0].interval if len(row.scores) == 1 else None,
-        }
+        f"mean IoU, {row.heading}": {"value": row.mean, "spread": row.spread, "interval": row.interval}
         for row in rows
     }

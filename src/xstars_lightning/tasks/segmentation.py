@@ -1,7 +1,7 @@
 """Segmentation by a decoder on an encoder that trains, or that is frozen."""
 
 from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any, ClassVar
 
 import rich
@@ -15,7 +15,9 @@ from xstars_lightning.evaluation.segmentation_tally import SegmentationTally
 from xstars_lightning.models import BandRule, CrossSensorEncoder
 from xstars_lightning.models.dense import PixelClassifier
 from xstars_lightning.sensors import Sensor
+from xstars_lightning.tasks.embedding import check_one_process
 from xstars_lightning.tasks.fine_tuning import FineTuning
+from xstars_lightning.tasks.tuned_report import save_tuned
 
 __all__ = ["FineTuneSegmentation"]
 
@@ -24,7 +26,7 @@ class FineTuneSegmentation(FineTuning, SemanticSegmentation):
     """TorchGeo's SemanticSegmentation with a DPT decoder on an encoder of ours.
 
     For batches of ``image`` (B, C, H, W) in about [0, 1] and ``mask`` (B, H, W), classes from 0 and 255
-    where nothing counts. ``trainer.test`` writes ``segmentation.png``.
+    where nothing counts. ``trainer.test`` writes ``evaluation.json`` and ``segmentation.png``.
 
     Args:
         sensors: The one sensor of the images; the datamodule's where it is left out.
@@ -78,7 +80,8 @@ class FineTuneSegmentation(FineTuning, SemanticSegmentation):
         return PixelClassifier(encoder, sensor, classes, self.hparams["decoder_width"])
 
     def on_test_start(self) -> None:
-        """Begin to count."""
+        """Begin to count; ValueError if there are several processes."""
+        check_one_process(self.trainer)
         dataset: Any = self.trainer.datamodule.test_dataset  # type: ignore[attr-defined]
         (sensor,) = self.encoder.sensors.values()
         self._tally = SegmentationTally(
@@ -91,16 +94,16 @@ class FineTuneSegmentation(FineTuning, SemanticSegmentation):
         self._tally.add(logits.argmax(dim=1), batch["mask"], batch["index"], batch["image"])
 
     def on_test_epoch_end(self) -> None:
-        """Score, log and draw."""
+        """Score, log, draw and save."""
         score = self._tally.score()
         classes = {f"test_iou_{name}": torch.tensor(v) for name, v in score.iou.items() if v is not None}
         self.log_dict({"test_miou": torch.tensor(score.mean_iou), **classes})
-        folder = Path(self.trainer.log_dir or self.trainer.default_root_dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        heading = (
-            f"{self.weights or 'random initialisation'}, fine-tuned: mean IoU {100 * score.mean_iou:.1f} %"
-        )
-        plot_overlays(self._tally.overlays, self._tally.class_names, heading).savefig(
-            folder / "segmentation.png", dpi=120
-        )
-        rich.print(f"Written: {folder / 'segmentation.png'}")
+        scores = {"value": score.mean_iou, **asdict(score)}
+        folder = save_tuned(self, self._tally.images, "mean IoU", scores)
+        start = (self.trained or {}).get("weights", self.weights) or "random initialisation"
+        plot_overlays(
+            self._tally.overlays,
+            self._tally.class_names,
+            f"{start}, fine-tuned: mean IoU {100 * score.mean_iou:.1f} %",
+        ).savefig(folder / "segmentation.png", dpi=120)
+        rich.print(f"Written: {folder / 'evaluation.json'}, {folder / 'segmentation.png'}")
