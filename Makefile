@@ -31,8 +31,8 @@ format: $(VENV)/installed  ## bring the code into the agreed form
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(VENV)/installed  ## measure speed against named peers; each prints one JSON object last
-	@for benchmark in benchmarks/bench_*.py; do echo "== $$benchmark" && $(BIN)/python $$benchmark || exit 1; done
+bench: $(VENV)/installed  ## measure speed and memory against named peers; writes docs/benchmarks.md
+	$(BIN)/python benchmarks/report.py $(ONLY)
 
 fidelity: $(VENV)/installed  ## study what alignment brings, 45 minutes on 2 cores; writes docs/fidelity.md
 	PYTHONPATH=benchmarks $(BIN)/python -m fidelity

@@ -5,6 +5,7 @@ import copy
 import lightning.pytorch as pl
 import pytest
 import torch
+from torch.autograd.graph import saved_tensors_hooks
 
 from xstars_lightning.losses import MSADLoss
 from xstars_lightning.models import load_encoder
@@ -153,3 +154,19 @@ def test_sensors_are_asked_for(make_task):
 
 def test_default_alignment_is_the_corrected_one(make_task):
     assert type(make_task().alignment.loss) is MSADLoss
+
+
+def test_checkpointing_keeps_less_and_changes_no_gradient(make_task, loader):
+    kept, gradients = [], []
+    for again in (False, True):
+        task, stored = make_task(gradient_checkpointing=again, drop_path_rate=0.0), []
+        torch.manual_seed(0)
+        views = task.views(next(iter(loader)))
+        with saved_tensors_hooks(lambda x, seen=stored: seen.append(x.nbytes) or x, lambda x: x):
+            tokens = encode_views(task.model, views, "globals", task.learned)
+        kept.append(sum(stored))
+        sum(x.tokens.square().sum() for x in tokens.values()).backward()
+        gradients.append([p.grad for p in task.model.parameters()])
+    assert kept[1] < kept[0] / 3
+    for plain, checkpointed in zip(*gradients, strict=True):
+        torch.testing.assert_close(plain, checkpointed)

@@ -13,9 +13,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchgeo.datamodules import BaseDataModule
 
+from xstars_lightning.allocator import return_blocks
 from xstars_lightning.datamodules.arguments import check_not_wrapped
 from xstars_lightning.datamodules.lost import CountingLoader, LostWindows, ReplacingDataset
-from xstars_lightning.datamodules.memory import keep_flat
 from xstars_lightning.datamodules.preflight import inspect_windows
 from xstars_lightning.datamodules.resume import PacedSampler, Progress, ResumableLoader
 from xstars_lightning.datamodules.scaling import scale_batch, stack_raw, stack_scaled
@@ -145,7 +145,7 @@ class WindowsDataModule(BaseDataModule):
             "collate_fn": collate,
             "pin_memory": torch.cuda.is_available(),
             "persistent_workers": self.num_workers > 0,
-            "worker_init_fn": keep_flat,
+            "worker_init_fn": return_blocks,
         }
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:

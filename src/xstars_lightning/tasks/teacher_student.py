@@ -6,10 +6,12 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from lightly.models.modules import DINOProjectionHead
-from lightly.models.utils import update_momentum
+from lightning.pytorch.strategies import ModelParallelStrategy
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
 from torch.optim import AdamW, Optimizer
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 from torchgeo.tasks import BaseTask
 
 from xstars_lightning.models import CrossSensorEncoder, LoadReport, Pretrained, initialize
@@ -73,6 +75,22 @@ class TeacherStudent(BaseTask):
     def _pairs(self) -> tuple[tuple[nn.Module, nn.Module], ...]:
         return (self.model, self.teacher), (self.head, self.teacher_head)
 
+    def configure_model(self) -> None:
+        """Shard all parameters over the processes (FSDP2), if the trainer has a ModelParallelStrategy.
+
+        The processes must have built the same weights, as the seed of the command line makes them.
+        """
+        if not isinstance(self.trainer.strategy, ModelParallelStrategy) or isinstance(self.model, FSDPModule):
+            return
+        encoders = [part for part in self.children() if isinstance(part, CrossSensorEncoder)]
+        blocks = [block for encoder in encoders for block in encoder.trunk.blocks]
+        for module in (*blocks, *(part for part in self.children() if list(part.parameters()))):
+            # Outermost modules would stay whole; optimizer and teacher take shards alone.
+            fully_shard(module, mesh=self.device_mesh, reshard_after_forward=True)
+        for encoder in encoders:
+            register_fsdp_forward_method(encoder, "embed")
+            register_fsdp_forward_method(encoder, "contextualize")
+
     @property
     def sensors(self) -> dict[str, Sensor]:
         """The sensors, by the names under which they stand in batches."""
@@ -122,9 +140,12 @@ class TeacherStudent(BaseTask):
         """Step the student, then move the teacher by 1 - m towards it."""
         momentum = self.schedules.teacher_momentum(self.global_step)
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
-        with torch.no_grad():
-            for student, teacher in self._pairs():
-                update_momentum(student, teacher, momentum)
+        self.move_teacher(momentum)
+
+    def move_teacher(self, momentum: float) -> None:
+        """Move the teacher by 1 - ``momentum`` towards the student, all its tensors at once."""
+        for student, teacher in self._pairs():
+            get_ema_multi_avg_fn(momentum)(list(teacher.parameters()), list(student.parameters()), None)
 
     def encode(self, batch: Mapping[str, Tensor], sensor: str) -> Tensor:
         """Tokens (B, 1 + N, D) of the teacher for whole windows, resized to ``image_sizes``."""

@@ -75,6 +75,8 @@ class XStars(TeacherStudent):
         freeze_trunk: Share of the steps in which the trunk, and stems that came with ``weights``, stay.
         layer_decay: Factor of the learning rate from each block of the trunk to the one below.
         drop_path_rate: Stochastic depth of the student.
+        gradient_checkpointing: Keep of every block of the student only what enters it, and compute the
+            rest again for the gradient: less memory for more time (docs/benchmarks.md).
 
     Raises:
         ValueError: If there is no sensor, an option is out of its domain, or alpha is 0 while an
@@ -120,6 +122,7 @@ class XStars(TeacherStudent):
         freeze_trunk: float = 0.0,
         layer_decay: float = 1.0,
         drop_path_rate: float = 0.1,
+        gradient_checkpointing: bool = False,
     ) -> None:
         super().__init__()
 
@@ -133,6 +136,7 @@ class XStars(TeacherStudent):
         self.image_sizes = sizes_by_sensor("image_size", p["image_size"], sensors)
         shape = (p["backbone"], p["drop_path_rate"], p["head_dim"], p["prototypes"])
         self.build_pair(sensors, *shape, pretrained)
+        self.model.trunk.set_grad_checkpointing(p["gradient_checkpointing"])
         self.views = MultiCrop(
             sensors,
             self.image_sizes,

@@ -1,0 +1,1 @@
+"""Plain baselines against which training is timed, written from the published formulas."""
