@@ -287,8 +287,9 @@ def test_safe_defaults(monkeypatch, run, scenes, tmp_path):
     assert trainer._accelerator_connector.use_distributed_sampler is False
     assert seen["config"]["fit"].seed_everything == 0
     assert isinstance(trainer.progress_bar_callback, pl.callbacks.RichProgressBar)
-    (checkpoint,) = trainer.checkpoint_callbacks
-    assert (checkpoint.monitor, checkpoint.mode, checkpoint.save_last) == ("val_retrieval", "max", True)
+    best, last = trainer.checkpoint_callbacks
+    assert (best.monitor, best.mode) == ("val_retrieval", "max")
+    assert (last.monitor, last.filename) == (None, "last")
     assert os.environ["GDAL_HTTP_MERGE_CONSECUTIVE_RANGES"] == "YES"
 
 

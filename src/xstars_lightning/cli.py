@@ -8,6 +8,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, ProgressBar, RichProgressBar
 from lightning.pytorch.cli import ArgsType, Namespace
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
@@ -17,7 +18,8 @@ from torchgeo.tasks import BaseTask
 import xstars_lightning.datamodules
 import xstars_lightning.tasks  # noqa: F401 - short class names of ours
 from xstars_lightning import __version__
-from xstars_lightning.callbacks import CrossSensorRetrieval
+from xstars_lightning.allocator import keep_blocks
+from xstars_lightning.callbacks import CrossSensorRetrieval, Preemption
 from xstars_lightning.tools.commands import TOOLS, run_tool
 from xstars_lightning.tools.preview_command import PreviewCLI
 
@@ -52,6 +54,7 @@ QUIET = (
     r"`torch.nn.utils.weight_norm` is deprecated",  # in lightly's DINOProjectionHead
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # in lightning 2.6 with torch >= 2.15
     r"Dataset has no geotransform",  # of rasterio; where it matters, our errors name the file
+    r"FSDP2-wrapped module \(FSDPCrossSensorEncoder\) returned a view",  # which nothing changes in place
     r"You have overridden `on_before_batch_transfer` in `LightningModule`",  # that is what is meant
 )
 
@@ -97,14 +100,18 @@ class XStarsCLI(PreviewCLI):
         """Add progress bar, checkpoints of best and last, and loggers where the YAML has none."""
         config = self.config_init if self.subcommand is None else self.config_init[self.subcommand]
         given = config.trainer.callbacks or []
-        callbacks = list(given) if isinstance(given, list | tuple) else [given]
+        given = list(given) if isinstance(given, list | tuple) else [given]
+        callbacks = list(given)
         for kind, default in self._default_callbacks(config):
-            if not any(isinstance(callback, kind) for callback in callbacks):
+            if not any(isinstance(callback, kind) for callback in given):
                 callbacks.append(default)
         kwargs.setdefault("callbacks", callbacks)
         if config.trainer.logger in (None, True):
             kwargs.setdefault("logger", _loggers(config.trainer.default_root_dir or "runs"))
-        return super().instantiate_trainer(**kwargs)
+        trainer = super().instantiate_trainer(**kwargs)
+        if isinstance(trainer.accelerator, CPUAccelerator):
+            keep_blocks()
+        return trainer
 
     def _default_callbacks(self, config: Namespace) -> Iterator[tuple[type[pl.Callback], pl.Callback]]:
         """Callbacks that the flags of the trainer leave room for, each with the kind that replaces it."""
@@ -114,10 +121,11 @@ class XStarsCLI(PreviewCLI):
         if task.monitor == "val_retrieval":
             yield CrossSensorRetrieval, CrossSensorRetrieval()
         if config.trainer.enable_checkpointing is not False:
-            checkpoint = ModelCheckpoint(
-                monitor=task.monitor, mode=task.mode, filename="best-{step}", save_last=True
-            )
-            yield ModelCheckpoint, checkpoint
+            best = ModelCheckpoint(monitor=task.monitor, mode=task.mode, filename="best-{step}")
+            yield ModelCheckpoint, best
+            # `save_last` would be no later than the best, and a run goes on from where it stood.
+            yield ModelCheckpoint, ModelCheckpoint(filename="last", enable_version_counter=False)
+            yield Preemption, Preemption()
         if config.trainer.logger is not False:
             yield LearningRateMonitor, LearningRateMonitor("step")
 

@@ -3,6 +3,7 @@
 from xstars_lightning.callbacks.collapse import CollapseWatch
 from xstars_lightning.callbacks.embedding_writer import EmbeddingWriter
 from xstars_lightning.callbacks.pictures import Pictures
+from xstars_lightning.callbacks.preemption import Preemption
 from xstars_lightning.callbacks.retention import AnchorRetention
 from xstars_lightning.callbacks.retrieval import CrossSensorRetrieval
 from xstars_lightning.callbacks.summary import RunSummary
@@ -13,5 +14,6 @@ __all__ = [
     "CrossSensorRetrieval",
     "EmbeddingWriter",
     "Pictures",
+    "Preemption",
     "RunSummary",
 ]

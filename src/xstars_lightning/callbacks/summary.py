@@ -45,12 +45,11 @@ class RunSummary(Callback):
                 figure = plot_curves(log)
                 figure.savefig(Path(logger.log_dir) / "curves.png", dpi=100)
                 plt.close(figure)
-        checkpoint = trainer.checkpoint_callback
-        places = {
-            "best checkpoint": getattr(checkpoint, "best_model_path", ""),
-            "last checkpoint": getattr(checkpoint, "last_model_path", ""),
-            "metrics, curves, pictures": folder,
-        }
+        places = {}
+        for checkpoint in trainer.checkpoint_callbacks:
+            kind = "last" if getattr(checkpoint, "monitor", None) is None else "best"
+            places[f"{kind} checkpoint"] = getattr(checkpoint, "best_model_path", "")
+        places["metrics, curves, pictures"] = folder
         for name, place in places.items():
             if place:
                 console.print(f"{name:>26}: {place}", soft_wrap=True, highlight=False)
