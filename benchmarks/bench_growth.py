@@ -14,7 +14,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,7 @@ AXES: dict[str, tuple[int, ...]] = {
 }
 LABELS = {
     "batch": "windows in a batch",
-    "side": "side of global crops [pixels]",
+    "side": "tokens of a global crop",
     "sensors": "sensors",
     "prototypes": "prototypes",
 }
@@ -134,10 +134,16 @@ def together(processes: int) -> list[float]:
     return json.loads(outputs[0].splitlines()[-1])["times"]
 
 
+def shown(axis: str, values: Sequence[int]) -> list[int]:
+    """Values as they are shown: tokens in place of pixels."""
+    return [(value // 16) ** 2 if axis == "side" else value for value in values]
+
+
 def plot(points: Mapping[str, list[dict[str, float]]], path: Path) -> None:
     """Time and memory, a panel for each axis."""
     figure = Figure(figsize=(14, 3.4), layout="constrained")
     for axes, (name, values) in zip(figure.subplots(1, len(AXES)), AXES.items(), strict=True):
+        values = shown(name, values)
         axes.plot(values, [point["seconds"] for point in points[name]], "o-", color="tab:blue")
         axes.set(xlabel=LABELS[name], ylim=(0, None))
         axes.set_ylabel("seconds per step", color="tab:blue")
@@ -163,7 +169,7 @@ def main(figure: Path = FIGURE) -> None:
     rows = [
         {"axis": LABELS[axis], "value": value, "seconds": round(p["seconds"], 3), "MB": round(p["MB"])}
         for axis, values in AXES.items()
-        for value, p in zip(values, points[axis], strict=True)
+        for value, p in zip(shown(axis, values), points[axis], strict=True)
     ]
     processes = {
         "1 process, seconds": spread(one),

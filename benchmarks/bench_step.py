@@ -6,11 +6,12 @@ passes the trunk by sensor and size of crop, without fused attention, passes eac
 its alignment, and computes that token by token, its gradient restored. With equal weights the DINO losses are
 equal, which shows that the same is learned; the alignments are two different formulas.
 
-Memory is that of the step: the peak of a process of its own, less what it had before its first step.
-Two options of ours are measured too: gradient checkpointing, and keeping freed blocks of memory (what the
-command line does on the CPU, and all else here) against glibc's defaults, in turn in processes of their own.
-TorchGeo's MoCo v3 has two passes of a student and two of a teacher like DINO on global crops alone; it is
-compared with a step of ours without local crops, on the same number of images.
+Ours and the release's take their turns in processes of their own, since both do not fit in memory at once.
+The first step of each does not count. Ours keeps freed blocks of memory, as the command line does on the CPU;
+the release has glibc's defaults, as it has when it is run, and for the smaller batch kept blocks as well.
+Memory is that of the step: the peak of the process less what it had before its first step. TorchGeo's MoCo v3
+has two passes of a student and two of a teacher like DINO on global crops alone; it is compared with a step
+of ours without local crops, on the same number of images, all else equal.
 
     python benchmarks/bench_step.py
 """
@@ -18,150 +19,168 @@ compared with a step of ours without local crops, on the same number of images.
 import json
 import statistics
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
-from floor import bare_copy, bare_product, floor_of
-from measure import in_turn, machine
+from floor import Floor, bare_copy, bare_product, floor_of
+from measure import machine, spread
 from ours import SENSORS, OurStep, batch
 from peers.release_step import ReleaseStep, standardized
 from peers.torchgeo_step import TorchGeoStep
 from processes import in_fresh_process, resident_mb
 from xstars_lightning.allocator import keep_blocks
 
-BACKBONES, BATCHES, ROUNDS = ("vit_tiny_patch16_224", "vit_small_patch16_224"), (8, 32), 3
+BACKBONES = ("vit_tiny_patch16_224", "vit_small_patch16_224")
+SMALL, LARGE = 8, 32  # batches, of which the larger takes minutes per round
+ROUNDS, STEPS = {SMALL: 3, LARGE: 2}, {SMALL: 2, LARGE: 1}
 GOALS = {"time": 1.6, "memory": 0.7}
 
 
-def windows_of(ours: OurStep, images: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Whole windows, standardised and of 224 pixels, as the release aligns them."""
-    change = ours.task.model.standardize
-    return {name: change[name](F.interpolate(images[f"image_{name}"], 224)) for name in SENSORS}
-
-
-def compare_times(backbone: str, windows: int) -> dict[str, Any]:
-    """Both steps in turn, from equal weights."""
-    torch.manual_seed(0)
-    ours, peer = OurStep(backbone), ReleaseStep(backbone)
-    peer.take(ours.task)
-    images = batch(SENSORS, windows)
-    views = ours.task.views(images)
-    theirs, whole = standardized(ours.task.model, views), windows_of(ours, images)
-    with torch.no_grad():
-        dino = {"ours": float(ours.task.losses(views)["train_dino"]), "release": float(peer.dino(theirs))}
-    floor = floor_of(lambda: ours(views), bare_product(), bare_copy())
-    measured = in_turn({"ours": lambda: ours(views), "release": lambda: peer.step(theirs, whole)}, ROUNDS)
-    return {
-        "release / ours": measured.ratio("release", "ours"),
-        "DINO loss, release": dino["release"],
-        "DINO loss, ours": dino["ours"],
-        **floor.share_of(measured.seconds("ours")["median"]),
-    }
-
-
-def step_memory(way: str, backbone: str, windows: int) -> dict[str, float]:
-    """Memory in MB that two steps of one way need above what was there before."""
-    torch.manual_seed(0)
-    ours = OurStep(backbone, gradient_checkpointing=way == "checkpointed")
-    images = batch(SENSORS, windows)
-    views = ours.task.views(images)
-    peer, theirs, whole = None, standardized(ours.task.model, views), windows_of(ours, images)
-    if way == "release":
-        peer = ReleaseStep(backbone)
-        del ours
-    before, _ = resident_mb()
-    for _ in range(2):
-        peer.step(theirs, whole) if peer else ours(views)
-    return {"MB": resident_mb()[1] - before}
-
-
-def checkpointing(backbone: str, windows: int) -> dict[str, Any]:
-    """A step that computes blocks again, and one that keeps them."""
-    steps = {name: OurStep(backbone, gradient_checkpointing=again) for name, again in CHECKPOINTING.items()}
-    views = steps["kept"].task.views(batch(SENSORS, windows))
-    ways = {name: lambda step=step: step(views) for name, step in steps.items()}
-    measured = in_turn(ways, ROUNDS)
-    return {"checkpointed / kept": measured.ratio("checkpointed", "kept")}
-
-
-def alone(backbone: str, windows: int) -> dict[str, Any]:
-    """Seconds of our step in this process."""
-    step = OurStep(backbone)
+def ours(backbone: str, windows: int, **options: Any) -> Callable[[], float]:
+    """Our step."""
+    step = OurStep(backbone, **options)
     views = step.task.views(batch(SENSORS, windows))
-    return {"times": in_turn({"ours": lambda: step(views)}, ROUNDS).times["ours"]}
+    return lambda: step(views)
 
 
-def against_torchgeo(backbone: str, windows: int) -> dict[str, Any]:
-    """A step without local crops, and TorchGeo's of as many images."""
-    torch.manual_seed(0)
-    ours, peer = OurStep(backbone, local_crops=0), TorchGeoStep(backbone)
-    views = ours.task.views(batch(SENSORS, windows))
-    crops = standardized(ours.task.model, views)
+def release(backbone: str, windows: int) -> Callable[[], float]:
+    """The release's, of the same views, and of whole windows of 224 pixels for its alignment."""
+    encoder, images = OurStep(backbone).task.model, batch(SENSORS, windows)
+    views = standardized(encoder, OurStep(backbone).task.views(images))
+    whole = {name: F.interpolate(images[f"image_{name}"], 224) for name in SENSORS}
+    whole = {name: encoder.standardize[name](image) for name, image in whole.items()}
+    step = ReleaseStep(backbone)
+    return lambda: step.step(views, whole)
+
+
+def torchgeo(backbone: str, windows: int) -> Callable[[], float]:
+    """TorchGeo's, on pairs of the global crops of both sensors."""
+    task = OurStep(backbone, local_crops=0).task
+    crops = standardized(task.model, task.views(batch(SENSORS, windows)))
     pairs = torch.cat([torch.cat(crop.globals.chunk(2), dim=1) for crop in crops.values()])
-    measured = in_turn({"ours": lambda: ours(views), "torchgeo": lambda: peer.step(pairs)}, ROUNDS)
-    return {"backbone": backbone, "batch": windows, "TorchGeo / ours": measured.ratio("torchgeo", "ours")}
+    step = TorchGeoStep(backbone)
+    return lambda: step.step(pairs)
 
 
-def part(name: str, *arguments: str) -> dict[str, Any]:
-    """A part of the benchmark in a process of its own."""
-    return in_fresh_process(__file__, name, *arguments)
+WAYS: dict[str, Callable[[str, int], Callable[[], float]]] = {
+    "ours": ours,
+    "release": release,
+    "release, kept blocks": release,
+    "ours, checkpointed": lambda *case: ours(*case, gradient_checkpointing=True),
+    "ours, glibc's defaults": ours,
+    "ours, global crops": lambda *case: ours(*case, local_crops=0),
+    "TorchGeo": torchgeo,
+}
+DEFAULTS = ("release", "ours, glibc's defaults")
+
+
+def measure(way: str, backbone: str, windows: int) -> dict[str, float]:
+    """Median seconds of some steps in this process, and the memory in MB that they need."""
+    torch.manual_seed(0)
+    step, times = WAYS[way](backbone, windows), []
+    before, _ = resident_mb()
+    for _ in range(STEPS[windows] + 1):
+        start = time.perf_counter()
+        step()
+        times.append(time.perf_counter() - start)
+    return {"seconds": statistics.median(times[1:]), "MB": resident_mb()[1] - before}
+
+
+def facts(backbone: str, windows: int) -> dict[str, float]:
+    """What our step must do at least, and the DINO losses of both from equal weights."""
+    torch.manual_seed(0)
+    step, peer = OurStep(backbone), ReleaseStep(backbone)
+    peer.take(step.task)
+    views = step.task.views(batch(SENSORS, windows))
+    with torch.no_grad():
+        dino = {
+            "DINO loss, ours": float(step.task.losses(views)["train_dino"]),
+            "DINO loss, release": float(peer.dino(standardized(step.task.model, views))),
+        }
+    floor = floor_of(lambda: step(views), bare_product(), bare_copy())
+    return {**dino, **vars(floor)}
+
+
+def in_turn(
+    ways: Sequence[str], backbone: str, windows: int, rounds: int
+) -> dict[str, dict[str, list[float]]]:
+    """Seconds and MB of every round, by way."""
+    found: dict[str, dict[str, list[float]]] = {way: {"seconds": [], "MB": []} for way in ways}
+    for _ in range(rounds):
+        for way in ways:
+            for key, value in in_fresh_process(__file__, way, backbone, str(windows)).items():
+                found[way][key].append(value)
+    return found
+
+
+def ratio(one: Sequence[float], other: Sequence[float]) -> dict[str, float]:
+    """How many times the other, round by round."""
+    return spread([a / b for a, b in zip(one, other, strict=True)])
+
+
+def compare(backbone: str, windows: int) -> dict[str, Any]:
+    """A row: the release against ours."""
+    ways = [way for way in WAYS if way == "ours" or way.startswith("release")]
+    found = in_turn(ways[: 3 if windows == SMALL else 2], backbone, windows, ROUNDS[windows])
+    mine, theirs = found["ours"], found["release"]
+    row: dict[str, Any] = {"backbone": backbone, "batch": windows}
+    row["time, release / ours"] = ratio(theirs["seconds"], mine["seconds"])
+    if (kept := found.get("release, kept blocks")) is not None:
+        row["time, release with kept blocks / ours"] = ratio(kept["seconds"], mine["seconds"])
+    row["memory, ours / release"] = ratio(mine["MB"], theirs["MB"])
+    row["MB, ours"], row["MB, release"] = (round(statistics.median(x["MB"])) for x in (mine, theirs))
+    return row | {"seconds": statistics.median(mine["seconds"])}
+
+
+def compare_rest(backbone: str) -> dict[str, Any]:
+    """TorchGeo's step against ours, and what two options of ours bring."""
+    rest = in_turn([way for way in WAYS if not way.startswith("release")], backbone, SMALL, ROUNDS[LARGE])
+    seconds, memory = ({way: x[key] for way, x in rest.items()} for key in ("seconds", "MB"))
+    again, plain = "ours, checkpointed", "ours"
+    return {
+        "backbone": backbone,
+        "batch": SMALL,
+        "TorchGeo / ours": ratio(seconds["TorchGeo"], seconds["ours, global crops"]),
+        "glibc's defaults / kept blocks": ratio(seconds["ours, glibc's defaults"], seconds[plain]),
+        "memory, glibc's defaults / kept blocks": ratio(memory["ours, glibc's defaults"], memory[plain]),
+        "time, checkpointed / not": ratio(seconds[again], seconds[plain]),
+        "memory, checkpointed / not": ratio(memory[again], memory[plain]),
+    }
 
 
 def main() -> None:
     """Print one JSON object."""
-    rows, bounds, options = [], [], []
+    rows = []
     for backbone in BACKBONES:
-        for windows in BATCHES:
-            case = (backbone, str(windows))
-            row = {"backbone": backbone, "batch": windows, **part("times", *case)}
-            ours, release = (part("memory", way, *case)["MB"] for way in ("ours", "release"))
-            row |= {
-                "MB, ours": round(ours),
-                "MB, release": round(release),
-                "memory": round(ours / release, 2),
-            }
-            rows.append(row)
-            print(row, flush=True)
-        bounds.append(part("torchgeo", backbone, str(BATCHES[0])))
-        options.append({"backbone": backbone, "batch": BATCHES[0], **_options(backbone, str(BATCHES[0]))})
+        rows += add_facts(backbone, [compare(backbone, windows) for windows in (SMALL, LARGE)])
+        print(rows[-2:], flush=True)
+    options = [compare_rest(backbone) for backbone in BACKBONES]
     result = {"benchmark": "Training step", "goals": GOALS, "machine": machine()}
-    print(json.dumps(result | {"rows": rows, "TorchGeo": bounds, "Options": options}))
+    print(json.dumps(result | {"rows": rows, "Bounds and options": options}))
 
 
-def _options(*case: str) -> dict[str, Any]:
-    """What two options bring."""
-    times: dict[str, list[float]] = {"alone": [], "alone, default": []}
-    for _ in range(2):
-        for name, found in times.items():
-            found += part(name, *case)["times"]
-    kept, default = times.values()
-    less, more = (part("memory", way, *case)["MB"] for way in ("checkpointed", "ours"))
-    return {
-        "glibc's defaults / kept blocks": round(statistics.median(default) / statistics.median(kept), 2),
-        **part("checkpointing", *case),
-        "memory, checkpointed / kept": round(less / more, 2),
-    }
+def add_facts(backbone: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Put into rows what was counted for the smallest batch; both counts grow with the batch."""
+    counted = in_fresh_process(__file__, "facts", backbone, str(SMALL))
+    floor = Floor(*(counted.pop(name) for name in ("operations", "bytes", "product", "copy")))
+    for row in rows:
+        times = row["batch"] / SMALL
+        larger = replace(floor, operations=floor.operations * times, bytes=floor.bytes * times)
+        row.update(counted | larger.share_of(row.pop("seconds")))
+    return rows
 
-
-CHECKPOINTING = {"kept": False, "checkpointed": True}
-PARTS: dict[str, Callable[..., dict[str, Any]]] = {
-    "times": compare_times,
-    "memory": step_memory,
-    "torchgeo": against_torchgeo,
-    "checkpointing": checkpointing,
-    "alone": alone,
-    "alone, default": alone,
-}
 
 if __name__ == "__main__":
     if len(sys.argv) == 1:
         main()
     else:
-        name, *strings, count = sys.argv[1:]
-        if not name.endswith("default"):
+        way, backbone, windows = sys.argv[1:]
+        if way not in DEFAULTS:
             keep_blocks()
-        print(json.dumps(PARTS[name](*strings, int(count))))
+        part = facts(backbone, int(windows)) if way == "facts" else measure(way, backbone, int(windows))
+        print(json.dumps(part))

@@ -347,6 +347,39 @@ def test_equal_embeddings_have_equal_colours_in_all_pictures(write_raster, tmp_p
     assert one[..., :3].std() > 10
 
 
+def test_a_scene_without_a_valid_pixel_is_read_once(write_raster, tmp_path):
+    write_raster("in/a.tif", np.zeros((3, 64, 64), np.uint8), nodata=0)
+    folder = write_raster("in/b.tif", pixels(64, 64), nodata=0).parent
+    predict(folder, tmp_path / "out")
+    assert files(tmp_path / "out") == ["a.empty", "b.parquet", "b.png", "b.tif"]
+    module = Patches()
+    module.stop_at = 0
+    predict(folder, tmp_path / "out", module)
+    (tmp_path / "out/a.empty").write_text("{}")  # of other settings
+    with pytest.raises(RuntimeError, match="killed"):
+        predict(folder, tmp_path / "out", module)
+
+
+def test_a_scene_that_cannot_be_read_does_not_stop_the_others(write_raster, tmp_path, caplog):
+    tiled = {"compress": "deflate", "tiled": True, "blockxsize": 16, "blockysize": 16}
+    for number in range(3):
+        path = write_raster(f"in/{number}.tif", pixels(160, 160, number), **tiled)
+    content = bytearray(path.with_stem("1").read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 3000] = b"\xff" * 3000
+    path.with_stem("1").write_bytes(content)
+    with pytest.raises(OSError, match=r"1\.tif"):
+        predict(path.parent, tmp_path / "out")
+    assert files(tmp_path / "out") == ["0.parquet", "0.tif"]
+    predict(path.parent, tmp_path / "out", skip_broken=True)
+    assert files(tmp_path / "out") == [f"{n}.{end}" for n in (0, 2) for end in ("parquet", "png", "tif")]
+    assert "1 scenes cannot be read and were left out" in caplog.text
+    predict(path.parent, tmp_path / "whole", skip_broken=True)
+    np.testing.assert_array_equal(read(tmp_path / "out/2.tif"), read(tmp_path / "whole/2.tif"))
+    caplog.clear()
+    predict(path.parent, tmp_path / "out", skip_broken=True)
+    assert "1 scenes cannot be read" in caplog.text  # tried again
+
+
 def test_data_without_scenes_are_refused(tmp_path):
     trainer = pl.Trainer(
         accelerator="cpu", logger=False, enable_checkpointing=False, callbacks=[EmbeddingWriter()]

@@ -14,6 +14,7 @@ from torchgeo.datasets import RESISC45, BigEarthNet, PatternNet, UCMerced
 
 from xstars_lightning.cli import main
 from xstars_lightning.datamodules import ClassificationDataModule
+from xstars_lightning.evaluation.files import paths_of
 from xstars_lightning.models import load_encoder
 
 ROOT = Path(__file__).parents[2]
@@ -141,7 +142,9 @@ def test_every_recipe_reads_the_real_layout(recipe, write):
         assert batch["label"].dtype == torch.long
     names = [{*loader.dataset.names} for loader in loaders]
     assert len(set.union(*names)) == 3 * count
-    assert all(file.is_file() for loader in loaders for file in loader.dataset.files)
+    files = [file for loader in loaders for several in loader.dataset.files for file in paths_of(several)]
+    assert all(file.is_file() for file in files)
+    assert len({*files}) == 3 * count * (12 if recipe == "bigearthnet" else 1)
 
 
 @pytest.mark.parametrize("recipe", ["resisc45", "ucmerced", "ucmerced_jpg"])
@@ -195,14 +198,15 @@ def test_bigearthnet_of_both_sensors(write):
     assert batch["image_s2"].shape == (4, 12, 120, 120)
     torch.testing.assert_close(batch["image_s1"][0, :, 0, 0], torch.tensor([30 / 60, 40 / 60]))
     alone = opened("bigearthnet", root, options={"bands": "s1"}, sensors={"s1": radar})
-    assert alone.test_dataset.files[0].name.endswith("_VV.tif")
+    assert [len(files) for files in datamodule.test_dataset.files] == [14] * 4
+    assert [file.name[-7:] for file in alone.test_dataset.files[0]] == ["_VV.tif", "_VH.tif"]
     assert next(iter(alone.test_dataloader()))["image"].shape == (4, 2, 120, 120)
 
 
 def test_a_missing_band_of_bigearthnet_is_named(write):
     root = write("bigearthnet")
     datamodule = opened("bigearthnet", root)
-    file = datamodule.test_dataset.files[1]
+    file = datamodule.test_dataset.files[1][4]
     file.unlink()
     with pytest.raises(
         ValueError, match=rf"{file.parent.name} is 11 x 120 x 120, but the sensor .* 12 bands"

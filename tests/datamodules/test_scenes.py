@@ -10,8 +10,10 @@ import shapely
 import torch
 
 from xstars_lightning.datamodules import SceneDataModule
+from xstars_lightning.datasets import handles
 from xstars_lightning.datasets.archive.geoparquet import write_index
 from xstars_lightning.datasets.archive.scan import scan
+from xstars_lightning.datasets.scene_names import root_of, scene_names
 from xstars_lightning.datasets.tiling import Tiling, window_starts
 from xstars_lightning.sensors import get_sensor
 
@@ -123,6 +125,83 @@ def test_names_follow_the_folders_and_differ(write_raster):
     assert found == {"x/rgb", "y/rgb", "S2.2020", "z.tif", "z.img"}
     assert [scene.name for scene in opened(paths[0]).scenes] == ["rgb"]
     assert [scene.name for scene in opened(paths[0].parents[1] / "x").scenes] == ["rgb"]
+    several = opened(paths[0].parents[1] / "*" / "rgb.tif").scenes
+    assert {scene.name for scene in several} == {"x/rgb", "y/rgb"}
+
+
+@pytest.mark.parametrize("kind", ["folder", "glob", "list", "index"])
+def test_names_stay_when_scenes_are_added_elsewhere(write_raster, tmp_path, kind):
+    def named():
+        given = {"folder": str(tmp_path / "in"), "glob": str(tmp_path / "in/**/*.tif")}
+        given |= {"list": sorted(map(str, (tmp_path / "in").rglob("*.tif")))}
+        given |= {"index": str(tmp_path / "index.parquet")}
+        write_index(scan(given["folder"], get_sensor("sentinel2_rgb")), given["index"])
+        data = SceneDataModule(given[kind], "sentinel2_rgb", **SMALL)
+        data.setup("predict")
+        return {scene.path: scene.name for scene in data.scenes}
+
+    for name in ("in/x/2020/rgb.tif", "in/x/2021/rgb.tif"):
+        write_raster(name, pixels(32, 32))
+    before = named()
+    assert len(set(before.values())) == 2
+    for name in ("in/other.tif", "in/y/2020/rgb.tif"):
+        write_raster(name, pixels(32, 32))
+    after = named()
+    assert (len(after), len(set(after.values()))) == (4, 4)
+    assert before.items() <= after.items()
+
+
+def test_a_product_that_is_given_itself_has_its_own_name():
+    assert scene_names(["/a/S2A_1.SAFE"], root_of("/a/S2A_1.SAFE")) == ["S2A_1"]
+    assert scene_names(["/a/S2A_1.SAFE"], "/a/S2A_1.SAFE") == ["S2A_1"]
+
+
+def damaged(path):
+    """A raster whose head and last block are sound."""
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 3000] = b"\xff" * 3000
+    path.write_bytes(content)
+    return path
+
+
+TILED = {"compress": "deflate", "tiled": True, "blockxsize": 16, "blockysize": 16}
+
+
+def test_a_scene_that_cannot_be_read_is_an_error_or_left_out(write_raster, caplog):
+    write_raster("in/a.tif", pixels(64, 64))
+    path = damaged(write_raster("in/b.tif", pixels(128, 128), **TILED))
+    with pytest.raises(OSError, match=r"b\.tif"):
+        list(opened(path.parent).predict_dataloader())
+    data = opened(path.parent, skip_broken=True)
+    broken = {0: [], 1: []}
+    for batch in data.predict_dataloader():
+        for number, lost, valid in zip(*(batch[k] for k in ("scene", "broken", "valid")), strict=True):
+            broken[int(number)].append(bool(lost))
+            assert bool(valid.any()) != bool(lost)
+    assert not any(broken[0])
+    first = broken[1].index(True)
+    assert first > 0
+    assert all(broken[1][first:])
+    assert len(broken[1]) == len(data.scenes[1])
+    assert caplog.text.count("b.tif is left out, as asked for") == 1
+
+
+def test_scenes_that_cannot_be_opened_are_left_out_if_asked_for(write_raster, tmp_path, caplog):
+    for name in ("a", "b", "c"):
+        path = write_raster(f"in/{name}.tif", pixels(64, 64))
+    write_index(scan(path.parent, get_sensor("sentinel2_rgb")), tmp_path / "index.parquet")
+    path.with_stem("b").write_bytes(b"no raster")
+    path.unlink()
+    handles._opened.cache_clear()  # files that were opened before can still be read
+    for source, error in ((path.parent, OSError), (tmp_path / "index.parquet", ValueError)):
+        with pytest.raises(error):
+            opened(source)
+        caplog.clear()
+        (left,) = opened(source, skip_broken=True).scenes
+        assert left.path == str(path.with_stem("a"))
+        assert "are left out, as asked for" in caplog.text
+        assert "b.tif" in caplog.text
 
 
 def test_the_date_is_read_from_the_name(write_raster):
@@ -137,9 +216,8 @@ def test_scenes_of_an_index_are_those_of_its_folder(write_raster, tmp_path):
     folder = write_raster("in/x/b.tif", pixels(40, 40), (700_000, 0)).parent
     write_index(scan(folder, get_sensor("sentinel2_rgb")), tmp_path / "index.parquet")
     from_index, from_folder = opened(tmp_path / "index.parquet").scenes, opened(folder).scenes
-    assert [(s.name, s.path, s.time, s.stamp) for s in from_index][:1] == [
-        (s.name, s.path, s.time, s.stamp) for s in from_folder
-    ][:1]
+    assert [(s.path, s.stamp) for s in from_index] == [(s.path, s.stamp) for s in from_folder]
+    assert from_index[0].time == from_folder[0].time == np.datetime64("2020-05-17")
     for one, other in zip(from_index, from_folder, strict=True):
         assert (one.file.transform, one.crs, one.patch_shape) == (
             other.file.transform,

@@ -11,7 +11,7 @@ import yaml
 from affine import Affine
 from PIL import Image
 from shapely import box
-from torchgeo.datasets import OSCD, FLAIRHUBToy, L8Biome, LoveDA, Potsdam2D, Vaihingen2D
+from torchgeo.datasets import OSCD, FLAIRHUBToy, LoveDA, Potsdam2D, Vaihingen2D
 
 from xstars_lightning.datamodules.segmentation import SegmentationDataModule
 
@@ -147,7 +147,11 @@ EXPECTED = {
     "levircd": ((3, 1, 2), {0, 1}, (2, 3)),
     "chesapeake_cover": ((3, 1, 4), {1, 2}, (3,)),
 }
-TOY = {"flair": {"dataset_class": "FLAIRHUBToy", "options": {"bands": ["AERIAL_RGBI"]}}}
+TOY = {
+    "flair": {"dataset_class": "FLAIRHUBToy", "options": {"bands": ["AERIAL_RGBI"]}},
+    "potsdam": {"incomplete": True},
+    "vaihingen": {"incomplete": True},
+}
 
 
 def datamodule(name, root, **options):
@@ -185,10 +189,54 @@ def test_values_are_scaled_by_the_range_of_the_sensor_and_bands_keep_their_order
     l8biome(tmp_path)
     data = datamodule("l8biome", tmp_path)
     data.setup("fit")
-    raw = L8Biome(tmp_path, bands=["B1", "B2", "B3", "B4", "B5", "B6", "B7"])
-    source = data.train_dataset.dataset.source
-    query = source._queries[0]
-    torch.testing.assert_close(data.train_dataset[0]["image"][0], (raw[query]["image"] - 5000) / 50000)
+    (file,) = data.train_dataset.files[0]
+    with rasterio.open(file) as scene:
+        raw = torch.from_numpy(scene.read([1, 2, 3, 4, 5, 6, 7]).astype(np.float32))
+    # Windows side by side from the lower left.
+    torch.testing.assert_close(data.train_dataset[0]["image"][0], (raw[:, SIDE:, :SIDE] - 5000) / 50000)
+
+
+def test_scenes_of_several_zones_are_read_on_their_own_grids(tmp_path):
+    """In TorchGeo's one grid, pixels of 30 m would be 19 m on the ground of the second scene."""
+    pixels = {}
+    for number, (zone, north) in enumerate(((32611, 1_000_000), (32615, 5_600_000), (32613, 3_000_000))):
+        name = f"LC8042008201322{number}LGN00"
+        pixels[name] = rng.integers(6000, 30000, (11, 2 * SIDE, 2 * SIDE), dtype=np.uint16)
+        place = (f"EPSG:{zone}", Affine(30, 0, 500_000, 0, -30, north))
+        tif(tmp_path / "urban" / name / f"{name}.TIF", pixels[name], *place)
+        tif(tmp_path / "urban" / name / f"{name}_fixedmask.TIF", halves(128, 255, 2 * SIDE)[None], *place)
+    data = datamodule("l8biome", tmp_path, batch_size=1)
+    data.setup("fit")
+    data.setup("test")
+    for split in ("train", "val", "test"):
+        dataset = getattr(data, f"{split}_dataset")
+        assert (len(dataset), len(dataset.names)) == (4, 1)
+        raw = torch.from_numpy(pixels[Path(dataset.names[0].split(":")[0]).stem][:7].astype(np.float32))
+        for number, (row, col) in enumerate(((SIDE, 0), (SIDE, SIDE), (0, 0), (0, SIDE))):
+            window = raw[:, row : row + SIDE, col : col + SIDE]
+            torch.testing.assert_close(dataset[number]["image"][0], (window - 5000) / 50000)
+            assert set(dataset[number]["mask"].unique().tolist()) == {3 if col else 1}
+
+
+@pytest.mark.parametrize("name", ["potsdam", "vaihingen"])
+def test_images_that_torchgeo_leaves_out_without_a_word_are_named(name, tmp_path):
+    WRITERS[name](tmp_path)
+    dataset = {"potsdam": Potsdam2D, "vaihingen": Vaihingen2D}[name]
+    listed = dataset.splits["train"]
+    words = f"{len(listed) - 5} of {len(listed)} images of the split 'train' of {dataset.__name__} "
+    with pytest.raises(ValueError, match=f"{words}.*: {listed[5]}, .* incomplete: true"):
+        datamodule(name, tmp_path, incomplete=False).setup("fit")
+
+
+def test_a_data_set_without_a_gap_is_complete(tmp_path, monkeypatch):
+    monkeypatch.setattr(Potsdam2D, "splits", {key: some[:5] for key, some in Potsdam2D.splits.items()})
+    potsdam = WRITERS["potsdam"]
+    potsdam(tmp_path)
+    data = datamodule("potsdam", tmp_path, incomplete=False)
+    data.setup("fit")
+    (tmp_path / f"{Potsdam2D.splits['test'][3]}_label.tif").unlink()
+    with pytest.raises(ValueError, match=f"1 of 5 images .* {Potsdam2D.splits['test'][3]}. Add them"):
+        data.setup("test")
 
 
 @pytest.mark.parametrize(("test", "train"), [("naip", "landsat_leaf_on"), ("landsat_leaf_on", "naip")])
@@ -241,7 +289,7 @@ def test_names_of_flair_are_of_the_split(tmp_path):
 
 def test_scenes_need_a_tile(tmp_path):
     l8biome(tmp_path)
-    with pytest.raises(ValueError, match="L8Biome has scenes without bounds: give `tile`"):
+    with pytest.raises(ValueError, match="L8BiomeScenes has scenes without bounds: give `tile`"):
         datamodule("l8biome", tmp_path, tile=None).setup("fit")
 
 

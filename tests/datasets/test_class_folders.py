@@ -5,7 +5,6 @@ import pytest
 from PIL import Image
 
 from xstars_lightning.datasets.class_folders import ClassFolders
-from xstars_lightning.datasets.eurosat import EuroSATRGB
 from xstars_lightning.datasets.raster_folders import RasterFolders
 
 
@@ -49,12 +48,6 @@ def test_images_that_lists_cannot_tell_apart(divided):
 def test_without_lists_several_folders_are_one_pool(divided):
     parts = [ClassFolders(divided, split, folders=["one", "two"]) for split in ("train", "val", "test")]
     assert [part.targets.bincount().tolist() for part in parts] == [[4, 4], [1, 1], [1, 1]]
-
-
-def test_eurosat_is_scaled_and_drawn_alike(class_folders):
-    plain, scaled = ClassFolders(class_folders), EuroSATRGB(class_folders)
-    assert plain.names == scaled.names
-    assert (plain[0]["image"] / 255 == scaled[0]["image"]).all()
 
 
 def test_rasters_keep_their_bands_and_values(write_raster, tmp_path):

@@ -55,6 +55,33 @@ def test_what_differs_is_said_and_what_lacks_is_left_open(write):
     assert "| b | - | **45.0 ± 1.5** |" in table
 
 
+def test_other_training_images_are_remarked_upon(write):
+    runs = {}
+    for name, count in (("few", 100), ("many", 10_000)):
+        digests = {"train": name.ljust(8, "x"), "val": "v" * 64, "test": "a" * 64}
+        images = {"train": count, "val": 9, "test": 9}
+        runs[name] = run(name, 0.8, images=images, split_hashes=digests, data_hashes={"train": None})
+    tuned = {"images": {"train": 100, "val": 9}, "split_hashes": runs["few"]["split_hashes"]}
+    runs["tuned"] = run("tuned", 0.9, training=tuned)
+    remarks = comparison_markdown({"Data": runs}).splitlines()[7:]
+    few = "100 images (fewxxxxx)"
+    assert remarks == ["", f"train differs: few {few}; many 10000 images (manyxxxx); tuned {few}."]
+
+
+def test_other_files_statistics_and_exclusions_are_remarked_upon(write):
+    about = {"data_hashes": {"test": "b" * 64}, "statistics": {"bands": ["red"], "mean": [0.5]}}
+    first = run("a", 0.8, **about, excluded=[{"split": "test", "name": str(n), "reason": ""} for n in (1, 2)])
+    other = {"data_hashes": {"test": "c" * 64}, "statistics": {"bands": ["red"], "mean": [0.25] * 50}}
+    lines = comparison_markdown({"Data": {"a": first, "b": run("b", 0.8, **other)}}).splitlines()
+    assert (
+        "test differs: a 9 images (aaaaaaaa, data bbbbbbbb); b 9 images (aaaaaaaa, data cccccccc)." in lines
+    )
+    assert 'excluded differs: a {"test": 2}; b {}.' in lines
+    (statistics,) = [line for line in lines if line.startswith("statistics")]
+    assert 'a {"mean": [0.5]}; b {"mean": [0.25, 0.25,' in statistics
+    assert len(statistics) < 200
+
+
 def test_every_resolution_has_its_columns(write):
     parts = {share: run("a", value)["scores"] for share, value in (("0.5", 0.6), ("1", 0.8))}
     several = run("a", 0.8, resolutions={share: {"scores": scores} for share, scores in parts.items()})
@@ -88,6 +115,23 @@ def test_picture_has_a_point_for_every_score(write):
     (axes,) = plot_comparison(groups).axes
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["a", "b"]
     assert axes.containers[0].lines[0].get_xdata().tolist() == pytest.approx([80, 40])
+
+
+def test_a_mean_outside_its_interval_has_no_bar_on_that_side():
+    score = {"kNN": {"value": 0.8, "spread": None, "interval": [0.81, 0.85]}}
+    (axes,) = plot_comparison({"Data": {"a": run("a", 0.8) | {"scores": score}}}).axes
+    ((left, right),) = [segment[:, 0] for segment in axes.containers[0].lines[2][0].get_segments()]
+    assert (left, right) == (pytest.approx(80), pytest.approx(85))
+
+
+def test_folders_without_an_evaluation_are_named_and_left_out(write, tmp_path):
+    write("runs/a", run("a", 0.8))
+    (tmp_path / "runs" / "pretraining").mkdir()
+    (tmp_path / "runs" / "table.md").write_text("| a |")
+    paths = [str(path) for path in sorted((tmp_path / "runs").iterdir())]
+    with pytest.warns(UserWarning, match=r"no evaluation\.json: .*pretraining, .*table\.md\."):
+        runs = read_runs(paths)
+    assert [one["name"] for one in runs.values()] == ["a"]
 
 
 def test_errors(write, tmp_path):

@@ -31,6 +31,13 @@ def test_an_image_of_several_files_is_the_same_if_all_of_them_are(tmp_path):
     assert find_duplicates([a, b], [b, c, tmp_path / "a1"]) == [(1, 0)]
 
 
+def test_every_pair_of_several_copies_is_found(tmp_path):
+    for name, content in {"a": b"11", "b": b"22", "c": b"11"}.items():
+        (tmp_path / name).write_bytes(content)
+    a, b, c = (tmp_path / name for name in "abc")
+    assert find_duplicates([a, b, c], [c, b, a]) == [(0, 0), (2, 0), (1, 1), (0, 2), (2, 2)]
+
+
 class Broken:
     classes = ("x", "y")
 
@@ -48,3 +55,11 @@ def test_what_cannot_be_read_is_found_and_left_out():
     kept = KeptSamples(Broken(), [0, 2], ["a", "c"])
     assert [kept[index] for index in range(len(kept))] == [0, 2]
     assert (kept.names, kept.classes) == (["a", "c"], ("x", "y"))
+    assert getattr(kept, "targets", None) is None
+
+
+def test_labels_of_what_is_kept_are_those_of_its_images():
+    class Labelled(Broken):
+        targets = (7, 8, 9)
+
+    assert KeptSamples(Labelled(), [0, 2], ["a", "c"]).targets.tolist() == [7, 9]

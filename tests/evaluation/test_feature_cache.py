@@ -5,7 +5,13 @@ import os
 import pytest
 import torch
 
-from xstars_lightning.evaluation.feature_cache import cache_key, hash_files, read_features, write_features
+from xstars_lightning.evaluation.feature_cache import (
+    cache_key,
+    hash_data,
+    hash_files,
+    read_features,
+    write_features,
+)
 
 
 @pytest.fixture
@@ -50,23 +56,28 @@ def test_every_part_of_the_key_counts(part):
 
 def test_files_are_told_by_name_size_and_time(files, tmp_path):
     names = ["a", "b"]
-    known = hash_files(names, files, times=True)
-    assert known == hash_files(names, files, times=True)
-    assert known != hash_files(names, files[::-1], times=True)
-    assert known != hash_files(["a", "c"], files, times=True)
+    known = hash_files(names, files)
+    assert known == hash_files(names, files)
+    assert known != hash_files(names, files[::-1])
+    assert known != hash_files(["a", "c"], files)
     files[0].write_bytes(b"4321")
-    assert known != hash_files(names, files, times=True)
+    assert known != hash_files(names, files)
 
 
 def test_copies_of_the_same_data_have_the_same_hash(files, tmp_path):
     copies = [tmp_path / f"copy_{path.name}" for path in files]
     for path, copy in zip(files, copies, strict=True):
         copy.write_bytes(path.read_bytes())
+        os.utime(copy, ns=(0, 10**18))
     names = ["a", "b"]
-    assert hash_files(names, files) == hash_files(names, copies)
-    assert hash_files(names, files, times=True) != hash_files(names, copies, times=True)
-    copies[1].write_bytes(b"12345")
+    assert hash_data(names, files) == hash_data(names, copies)
+    assert hash_data(names, files)[1] == "contents"
+    assert hash_data(names, files, limit=7) == hash_data(names, copies, limit=7)
+    assert hash_data(names, files, limit=7)[1] == "names, sizes and times"
     assert hash_files(names, files) != hash_files(names, copies)
+    copies[1].write_bytes(b"4321")  # of the same size
+    os.utime(copies[1], ns=(0, 10**18))
+    assert hash_data(names, files) != hash_data(names, copies)
 
 
 def test_every_file_of_an_image_counts(files):

@@ -124,6 +124,16 @@ def test_interval_of_a_share_is_that_of_the_binomial():
     assert (low, high) == (pytest.approx(0.2075, abs=0.006), pytest.approx(0.2925, abs=0.006))
 
 
+@pytest.mark.parametrize("steps", [0, 3])
+def test_interval_of_precision_surrounds_it_where_scores_are_tied(steps):
+    """Images in the order of their labels, which must not matter."""
+    targets = (torch.arange(300) < 60).long()[:, None]
+    scores = (torch.rand(300, 1, generator=torch.Generator().manual_seed(0)) * steps).round()
+    low, high = interval(resample_macro_precision(scores, targets))
+    assert low < average_precision(scores, targets)[0] < high
+    assert high < 0.4
+
+
 def test_interval_of_precision_surrounds_it():
     scores, targets = torch.rand(300, 2, generator=torch.Generator().manual_seed(0)), torch.zeros(300, 2)
     targets[::5] = 1

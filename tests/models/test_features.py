@@ -1,5 +1,6 @@
 """Every kind of network behind one door, with the bands and statistics that are its own."""
 
+import argparse
 import hashlib
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ from torchgeo.models import get_model
 from xstars_lightning.models import CrossSensorEncoder, save_encoder
 from xstars_lightning.models.attention import class_attention
 from xstars_lightning.models.features import Features, open_features, pool
+from xstars_lightning.models.peers.tokens import NetworkFeatures
 from xstars_lightning.sensors import Sensor, get_sensor
 
 RGB, S2, OLI = get_sensor("aerial_rgb"), get_sensor("sentinel2_l1c"), get_sensor("landsat_sr")
@@ -21,7 +23,9 @@ S2_DINO, S2_SOFTCON = (
     "ViTSmall14_DINOv2_Weights.SENTINEL2_ALL_SOFTCON",
 )
 
-pytestmark = pytest.mark.filterwarnings("ignore:No weights given", "ignore:.*8-bit pictures")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:No weights given", "ignore:.*8-bit pictures", "ignore:.*knows s2, but no sensor"
+)
 
 
 def images(sensor, size=32, count=2):
@@ -78,6 +82,140 @@ def test_ours_picks_the_bands_that_it_knows(tmp_path):
     with torch.no_grad():
         torch.testing.assert_close(opened(image).cls, encoder.eval()(image[:, [3, 2, 1]], "rgb")[:, 0])
     assert opened.statistics["bands"] == ["red", "green", "blue"]
+
+
+def test_a_name_that_ours_does_not_know_is_said(tmp_path):
+    encoder, path = CrossSensorEncoder({"s2": get_sensor("sentinel2_rgb")}, VIT), tmp_path / "a.safetensors"
+    save_encoder(encoder, path)
+    with pytest.warns(UserWarning, match=r"knows s2, but no sensor 'aerial'.*statistics of the images"):
+        opened = open_features(str(path), "aerial", RGB)
+    assert opened.statistics["mean"] == list(RGB.mean)
+
+
+def test_a_known_name_with_pixels_that_are_scaled_in_another_way_is_refused(tmp_path):
+    encoder, path = CrossSensorEncoder({"s2": get_sensor("sentinel2_rgb")}, VIT), tmp_path / "a.safetensors"
+    save_encoder(encoder, path)
+    sensor = replace(get_sensor("sentinel2_rgb"), value_range=(0, 3000))
+    with pytest.raises(ValueError, match=r"value_range \(0, 3000\).* trained with \(0, 255\)"):
+        open_features(str(path), "s2", sensor)
+
+
+@pytest.fixture(scope="module")
+def foreign():
+    """A transformer of others in which no tensor is at its start."""
+    torch.manual_seed(0)
+    network = timm.create_model(VIT, num_classes=0).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    return network
+
+
+def release(network, **options):
+    """A checkpoint as X-STARS and DINO write it."""
+    state, head = network.state_dict(), {"head.mlp.0.bias": torch.zeros(2)}
+    student = {f"module.backbone.{name}": torch.zeros_like(x) for name, x in state.items()}
+    teacher = {f"backbone.{name}": x for name, x in state.items()} | head
+    return {"student": student, "teacher": teacher, "args": argparse.Namespace(arch="vit_tiny", **options)}
+
+
+def standardized(network, image, mean, std):
+    """Tokens of a network behind statistics."""
+    mean, std = (torch.tensor(x)[:, None, None] for x in (mean, std))
+    with torch.no_grad():
+        return network.forward_features((image - mean) / std)
+
+
+def test_the_release_of_x_stars_brings_its_own_statistics(foreign, tmp_path):
+    mean, std = [0.16, 0.15, 0.10], [0.14, 0.12, 0.09]
+    torch.save(release(foreign, mean=mean, std=std), tmp_path / "checkpoint.pth")
+    opened, image = (
+        open_features(str(tmp_path / "checkpoint.pth"), "aerial", RGB, "vit_small_patch16_224"),
+        images(RGB, 224),
+    )
+    cls, patches = opened(image)
+    tokens = standardized(foreign, image, mean, std)
+    torch.testing.assert_close(cls, tokens[:, 0])
+    torch.testing.assert_close(patches.flatten(1, 2), tokens[:, 1:])
+    assert opened.statistics == {"bands": ["red", "green", "blue"], "mean": mean, "std": std}
+    assert opened.weights_sha256 == hashlib.sha256((tmp_path / "checkpoint.pth").read_bytes()).hexdigest()
+
+
+def plain(network):
+    return network.state_dict()
+
+
+def mae(network):
+    return {
+        "model": network.state_dict() | {"mask_token": torch.zeros(1, 1, 192)},
+        "args": argparse.Namespace(),
+    }
+
+
+@pytest.mark.parametrize("layout", [release, plain, mae])
+def test_a_file_that_tells_no_statistics_gets_those_of_the_images_and_says_so(layout, foreign, tmp_path):
+    torch.save(layout(foreign), tmp_path / "weights.pth")
+    sensor = replace(S2, value_range=(0, 255))
+    with pytest.warns(UserWarning, match=r"weights\.pth does not tell the statistics .* sensors=\{name"):
+        opened = open_features(str(tmp_path / "weights.pth"), "s2", sensor)
+    at, image = [3, 2, 1], images(S2, 224)
+    mean, std = ([values[i] for i in at] for values in (S2.mean, S2.std))
+    torch.testing.assert_close(opened(image).cls, standardized(foreign, image[:, at], mean, std)[:, 0])
+    assert opened.statistics == {"bands": ["red", "green", "blue"], "mean": mean, "std": std}
+
+
+def changed(network, **changes):
+    state = network.state_dict() | changes
+    return {name: tensor for name, tensor in state.items() if tensor is not None}
+
+
+@pytest.mark.filterwarnings("ignore:.*does not tell the statistics")
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"norm.weight": None}, r"does not fit vit_tiny_patch16_224: 1 of .*norm\.weight"),
+        ({"blocks.3.attn.qkv.weight": torch.zeros(2)}, r"1 of .*blocks\.3\.attn\.qkv\.weight"),
+        ({"patch_embed.proj.weight": None}, "no patch embedding"),
+        ({"patch_embed.proj.weight": torch.zeros(192, 3, 8, 8)}, "patches of 8 pixels, .* of 16"),
+        ({"patch_embed.proj.weight": torch.zeros(192, 4, 16, 16)}, r"band_1.*'aerial_rgb'.*Missing"),
+        ({"norm_pre.weight": torch.zeros(192)}, r"no place for .*norm_pre\.weight"),
+    ],
+)
+def test_a_part_of_a_network_is_never_evaluated(changes, message, foreign, tmp_path):
+    torch.save(changed(foreign, **changes), tmp_path / "part.pth")
+    with pytest.raises(ValueError, match=rf"part\.pth.*{message}"):
+        open_features(str(tmp_path / "part.pth"), "aerial", RGB)
+
+
+def test_a_file_without_a_transformer_is_no_random_network(tmp_path):
+    torch.save({"conv1.weight": torch.zeros(2)}, tmp_path / "resnet.pth")
+    with pytest.raises(ValueError, match=r"resnet\.pth holds no vision transformer"):
+        open_features(str(tmp_path / "resnet.pth"), "aerial", RGB)
+
+
+def test_timm_takes_the_teacher_of_a_checkpoint(foreign, tmp_path):
+    torch.save(release(foreign), tmp_path / "dino.pth")
+    opened, image = open_features(f"timm:{TIMM_VIT}={tmp_path / 'dino.pth'}", "aerial", RGB), images(RGB, 224)
+    tokens = standardized(foreign, image, [0.5] * 3, [0.5] * 3)
+    torch.testing.assert_close(opened(image).cls, tokens[:, 0])
+
+
+def test_timm_says_that_reflectance_is_no_picture(file_of):
+    with pytest.warns(
+        UserWarning, match=rf"timm:{TIMM_VIT} was trained on 8-bit pictures, .*'sentinel2_l1c'"
+    ):
+        open_features(f"timm:{TIMM_VIT}={file_of(timm.create_model(TIMM_VIT))}", "s2", S2)
+
+
+def test_tokens_are_normalised_where_timm_does_so_after_pooling():
+    torch.manual_seed(0)
+    network = timm.create_model(VIT, num_classes=0, global_pool="avg").eval()
+    assert isinstance(network.norm, torch.nn.Identity)
+    torch.nn.init.normal_(network.fc_norm.weight)
+    opened, image = NetworkFeatures("avg", RGB, RGB.bands, network, RGB.mean, RGB.std), images(RGB, 224)
+    tokens = network.fc_norm(standardized(network, image, RGB.mean, RGB.std))
+    torch.testing.assert_close(opened(image).cls, tokens[:, 0])
+    torch.testing.assert_close(opened(image).patches.flatten(1, 2), tokens[:, 1:])
 
 
 def test_timm_transformer_stands_behind_its_own_statistics(file_of):

@@ -110,6 +110,14 @@ def test_a_sensor_that_the_weights_know_keeps_their_statistics(weights):
     assert (same.mean, new.mean) == (get_sensor("sentinel2_rgb").mean, other.mean)
 
 
+def test_statistics_of_a_checkpoint_are_told_as_they_are_applied(weights):
+    sensors, checkpoint = {"s2": get_sensor("aerial_rgb")}, {}
+    FineTuneClassification(sensors, CLASSES, weights).on_save_checkpoint(checkpoint)
+    task = FineTuneClassification(sensors, CLASSES)
+    task.on_load_checkpoint(checkpoint)
+    assert task.encoder.sensors["s2"].mean == get_sensor("sentinel2_rgb").mean
+
+
 def test_other_bands_take_filters_over(source, weights):
     task = FineTuneClassification({"naip": "naip_rgbn"}, CLASSES, weights)
     stem, theirs = (

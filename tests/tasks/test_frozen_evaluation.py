@@ -11,7 +11,7 @@ from lightning.pytorch import Trainer
 from torch.utils.data import TensorDataset
 
 from xstars_lightning.datamodules.eurosat import EuroSATRGBDataModule
-from xstars_lightning.datasets.eurosat import EuroSATRGB
+from xstars_lightning.datasets.class_folders import ClassFolders
 from xstars_lightning.evaluation import label_subset, split_hash
 from xstars_lightning.models import CrossSensorEncoder, save_encoder
 from xstars_lightning.sensors import Sensor, get_sensor
@@ -60,7 +60,7 @@ def test_random_initialisation_is_evaluated_and_said(datamodule, tmp_path, capsy
 
 def test_report_tells_how_the_numbers_came_about(datamodule, class_folders, tmp_path):
     _, report = evaluate(FrozenEvaluation(**OPTIONS, temperature=0.2), datamodule, tmp_path)
-    train = EuroSATRGB(class_folders, "train")
+    train = ClassFolders(class_folders, "train")
     assert report["images"] == {"train": 18, "val": 6, "test": 6}
     assert report["split_hashes"]["train"] == train.split_hash
     assert (report["knn"]["k"], report["knn"]["temperature"]) == (3, 0.2)

@@ -67,6 +67,9 @@ def test_peers_stand_in_the_report_with_their_statistics(datamodule, evaluate, t
     assert report["command"]
     assert report["versions"]["torch"]
     assert report["data_hashes"]["train"] != report["data_hashes"]["test"]
+    assert {*report["data_hash_of"].values(), *report["split_hash_of"].values()} == {"contents", "names"}
+    assert (report["leakage_checked"], report["validation_labels"]) == (True, 6)
+    assert [report[key] for key in ("precision", "device", "limit_test_batches")] == ["32-true", "cpu", 1.0]
     labels = json.loads((tmp_path / "out" / "labels.json").read_text())
     assert {key: list(draws) for key, draws in labels.items()} == {
         "50 %": ["0", "1"],
@@ -168,6 +171,18 @@ def test_truncated_image_is_an_error_or_left_out(datamodule, class_folders, eval
     assert report["images"]["test"] == 5
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"k": 19}, "k=19 .* bank holds 18 training images"), ({"shots": (7,)}, "'Field' has 6 .* at least 7")],
+)
+def test_too_few_labels_are_said_before_an_image_is_embedded(
+    options, message, datamodule, evaluate, embedded
+):
+    with pytest.raises(ValueError, match=message):
+        evaluate(datamodule, **options)
+    assert embedded == []
+
+
 def test_images_smaller_than_a_patch(datamodule, evaluate):
     datamodule.aug = lambda batch: batch | {"image": batch["image"][..., :8, :8]}
     with pytest.raises(ValueError, match=r"8 x 8 pixels are smaller than a patch of random vit_tiny"):
@@ -215,7 +230,16 @@ def test_one_sensor_to_train_on_and_another_to_test(test_sensor, low, high, eval
     assert low <= metrics["test_linear_1"] <= high
     assert {"macro", "micro", "per_class"} <= set(report["knn"])
     assert report["test_sensor"]["name"] == "aerial_rgb"
+    assert report["test_statistics"]["bands"] == ["red", "green", "blue"]
+    assert {*report["split_hash_of"].values()} == {"positions"}
+    assert {*report["data_hash_of"].values()} == {None}
     assert not (tmp_path / "out" / "confusion_matrix.png").exists()
+
+
+def test_unknown_files_are_no_checked_leakage(evaluate):
+    with pytest.warns(UserWarning, match="LEAKAGE IS NOT CHECKED: .* no files of train, val, test are told"):
+        _, report = evaluate(two_sensors("a", "b"), test_sensor="b")
+    assert report["leakage_checked"] is False
 
 
 def test_two_sensors_need_a_choice(evaluate):

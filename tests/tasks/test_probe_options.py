@@ -92,7 +92,8 @@ def test_more_shots_than_images(probe):
 
 def test_the_report_tells_seeds_hashes_and_that_nothing_was_excluded(probe, loveda):
     _, report = probe()
-    assert (report["seed"], report["excluded"]) == (0, [])
+    assert (report["seed"], report["excluded"], report["leakage_checked"]) == (0, [], True)
+    assert (report["validation_labels"], report["limit_test_batches"]) == (2, 1.0)
     assert len({*report["data_hashes"].values()}) == 3
     file = next(Path(loveda).glob("Val/*/masks_png/0.png"))
     Image.fromarray(np.full((64, 64), 1, np.uint8)).save(file)

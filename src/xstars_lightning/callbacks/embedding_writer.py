@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import repeat
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -31,7 +32,9 @@ class EmbeddingWriter(BasePredictionWriter):
     A run that was stopped goes on where the same command is given again: scenes whose files are there
     are left out, after a check that the files were made with the same settings. With several processes
     each writes scenes of its own, and pictures are drawn when one process runs the command once more.
-    No prediction is kept in memory, whatever ``return_predictions`` says.
+    No prediction is kept in memory, whatever ``return_predictions`` says. Of a scene without a valid pixel
+    there is ``<name>.empty`` alone, so that it is not read again. Nothing is written of a scene of which a
+    window is ``broken``, as the datamodule's batches may say; they are named at the end.
 
     Args:
         output_dir: Folder for the files; by default the trainer's ``default_root_dir``.
@@ -66,6 +69,7 @@ class EmbeddingWriter(BasePredictionWriter):
         self._folder = Path()
         self._files: SceneFiles | None = None
         self._written = 0
+        self._broken: dict[str, None] = {}
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Tell the datamodule how to know which scenes are finished; ValueError if it has no scenes."""
@@ -77,7 +81,7 @@ class EmbeddingWriter(BasePredictionWriter):
         # The weights, on which the settings depend, are there only after the module's own setup.
         scenes.finished = partial(self._finished, scenes.tiling, pl_module)
         trainer.predict_loop.return_predictions = False
-        self._files, self._written = None, 0
+        self._files, self._written, self._broken = None, 0, {}
 
     def write_on_batch_end(
         self,
@@ -96,11 +100,14 @@ class EmbeddingWriter(BasePredictionWriter):
             _check_patches(values["patches"].shape[1:3], scenes.tiling)
         seen = iter(range(len(batch["scene"])))
         places = zip(*(batch[key].tolist() for key in ("scene", "row", "col")), strict=True)
-        for (number, row, col), shown in zip(places, prediction["seen"].tolist(), strict=True):
+        broken = batch["broken"].tolist() if "broken" in batch else repeat(False, len(batch["scene"]))
+        for (number, row, col), shown, lost in zip(places, prediction["seen"].tolist(), broken, strict=True):
             scene = scenes.scenes[number]
             if self._files is None:
                 settings = self._settings(scenes.tiling, pl_module, scene)
                 self._files = SceneFiles(self._paths(scene), scene, scenes.tiling, settings, self.precision)
+            if lost:
+                self._broken[scene.path] = None
             if shown:
                 index = next(seen)
                 self._files.add(row, col, *(values[key][index] for key in ("window", "patches", "share")))
@@ -108,11 +115,13 @@ class EmbeddingWriter(BasePredictionWriter):
                 self._finish(self._files)
 
     def _finish(self, files: SceneFiles) -> None:
-        if files.begun:
-            files.finish()
-            self._written += 1
+        if files.scene.path in self._broken:
+            files.abandon()
         else:
-            logger.warning("%s has no valid pixel: nothing is written of it.", files.scene.path)
+            if not files.begun:
+                logger.warning("%s has no valid pixel: no embedding is written of it.", files.scene.path)
+            self._written += files.begun
+            files.finish()
         self._files = None
 
     def _abandon(self) -> None:
@@ -132,6 +141,9 @@ class EmbeddingWriter(BasePredictionWriter):
         scenes = [self._paths(scene) for scene in _scenes(trainer).scenes]
         there = [paths for paths in scenes if all(path.exists() for path in paths)]
         rank_zero_info(f"{self._written} scenes embedded, {len(there)} of {len(scenes)} in {self._folder}.")
+        if self._broken:  # by every process of its own
+            lost = ", ".join(self._broken)
+            logger.warning("%d scenes cannot be read and were left out: %s", len(self._broken), lost)
         if self.pictures and trainer.world_size > 1:
             rank_zero_info("Pictures are drawn by one process: give the command once more with 1 device.")
         elif self.pictures:

@@ -90,10 +90,20 @@ class SceneFiles:
                 )
 
     def finish(self) -> None:
-        """Write what is left, and give the files their names."""
+        """Write what is left, and give the files their names.
+
+        Of a scene of which no window was added, ``<name>.empty`` says so, and with which settings.
+        """
+        if not self.begun:
+            marker = _marker(self.paths)
+            marker.parent.mkdir(parents=True, exist_ok=True)
+            _part(marker).write_text(json.dumps(self._settings))
+            os.replace(_part(marker), marker)
+            return
         self._close(complete=True)
         for path in self.paths:
             os.replace(_part(path), path)
+        _marker(self.paths).unlink(missing_ok=True)
 
     def abandon(self) -> None:
         """Remove what was written."""
@@ -110,7 +120,7 @@ class SceneFiles:
 
 
 def are_finished(paths: Sequence[Path], settings: Mapping[str, Any]) -> bool:
-    """Whether all files are there, made with the same settings.
+    """Whether all files are there, made with the same settings, or the scene is known to be empty.
 
     Raises:
         ValueError: If one is there, but was made with others or by something else.
@@ -128,7 +138,9 @@ def are_finished(paths: Sequence[Path], settings: Mapping[str, Any]) -> bool:
                 f"{path} was made with other settings: {key} was {found.get(key)}, is {wanted.get(key)}. "
                 "Choose another output_dir, remove the file, or give the settings with which it was made."
             )
-    return all(path.exists() for path in paths)
+    marker = _marker(paths)
+    empty = marker.exists() and json.loads(marker.read_text()) == wanted
+    return empty or all(path.exists() for path in paths)
 
 
 def _settings_of(path: Path) -> Any:
@@ -142,6 +154,10 @@ def _settings_of(path: Path) -> Any:
     except (ArrowInvalid, RasterioIOError):
         return None
     return None if text is None else json.loads(text)
+
+
+def _marker(paths: Sequence[Path]) -> Path:
+    return paths[0].with_suffix(".empty")
 
 
 def _part(path: Path) -> Path:

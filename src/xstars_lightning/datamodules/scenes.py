@@ -1,12 +1,13 @@
 """Whole scenes of one sensor -> batches of overlapping windows, to be embedded."""
 
-import os
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchgeo.datamodules import BaseDataModule
@@ -14,12 +15,15 @@ from torchgeo.datamodules import BaseDataModule
 from xstars_lightning.datamodules.arguments import check_not_wrapped
 from xstars_lightning.datasets.archive.geoparquet import read_index
 from xstars_lightning.datasets.archive.scan import scan
+from xstars_lightning.datasets.scene_names import root_of
 from xstars_lightning.datasets.scenes import Scene, cut_scenes
 from xstars_lightning.datasets.tiling import Tiling
 from xstars_lightning.samplers.shares import share_out
 from xstars_lightning.sensors import Sensor, resolve_sensors
 
 __all__ = ["SceneDataModule", "SceneWindows"]
+
+logger = logging.getLogger(__name__)
 
 Batch = dict[str, Tensor]
 
@@ -35,10 +39,15 @@ class SceneWindows(Dataset[Batch]):
         scenes: All scenes.
         numbers: Those to be read.
         sensor: Bands and value range.
+        skip_broken: Give windows that cannot be read, and the further ones of their scene, as invalid ones,
+            instead of an error. Samples hold ``broken`` then, bool, whether a window is such a one.
     """
 
-    def __init__(self, scenes: Sequence[Scene], numbers: Sequence[int], sensor: Sensor) -> None:
-        self.scenes, self.numbers, self.sensor = scenes, numbers, sensor
+    def __init__(
+        self, scenes: Sequence[Scene], numbers: Sequence[int], sensor: Sensor, skip_broken: bool = False
+    ) -> None:
+        self.scenes, self.numbers, self.sensor, self.skip_broken = scenes, numbers, sensor, skip_broken
+        self._broken: set[int] = set()
         self._ends = np.cumsum([len(scenes[number]) for number in numbers], dtype=np.int64)
 
     def __len__(self) -> int:
@@ -51,15 +60,33 @@ class SceneWindows(Dataset[Batch]):
         number = self.numbers[place]
         scene = self.scenes[number]
         row, col = scene.corner(index - int(self._ends[place]) + len(scene))
-        image, valid = scene.read(row, col, self.sensor)
-        where = {"scene": torch.tensor(number), "row": torch.tensor(row), "col": torch.tensor(col)}
-        return {"image": torch.from_numpy(image), "valid": torch.from_numpy(valid[None]), **where}
+        image, valid = self._read(number, row, col)
+        about = {"scene": torch.tensor(number), "row": torch.tensor(row), "col": torch.tensor(col)}
+        if self.skip_broken:
+            about["broken"] = torch.tensor(number in self._broken)
+        return {"image": torch.from_numpy(image), "valid": torch.from_numpy(valid[None]), **about}
+
+    def _read(self, number: int, row: int, col: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        scene = self.scenes[number]
+        if number not in self._broken:
+            try:
+                return scene.read(row, col, self.sensor)
+            except (OSError, ValueError) as error:
+                if not self.skip_broken:
+                    raise
+                logger.warning("%s is left out, as asked for. %s", scene.path, error)
+                self._broken.add(number)
+        shape = (scene.tiling.window, scene.tiling.window)
+        return np.zeros((len(self.sensor.bands), *shape), np.float32), np.zeros(shape, bool)
 
 
 class SceneDataModule(BaseDataModule):
     """Scenes of one sensor, each embedded as a whole: for ``trainer.predict``.
 
-    Batches hold what :class:`SceneWindows` gives, stacked. Each process reads scenes of its own.
+    Batches hold what :class:`SceneWindows` gives, stacked. Each process reads scenes of its own. Names of
+    scenes, and of what is made of them, stay the same when scenes are added: below a folder, or what precedes
+    the wildcards of a glob, they are the paths of the files without extension (with it where two differ in
+    nothing else); of a list or an index, ``<file>-<hash>``, by the whole path.
 
     Args:
         paths: Folder, glob or file, or a list of them; or one index (``xstars index``).
@@ -72,6 +99,8 @@ class SceneDataModule(BaseDataModule):
         patch_size: Side of a patch in pixels of the scene: that of the network, unless the task resizes.
         batch_size: Windows per batch and process.
         num_workers: Processes that read, per process that embeds.
+        skip_broken: Leave scenes out that cannot be opened or read, instead of an error; they are counted
+            and named, and tried again when the command is given again.
 
     Raises:
         ValueError: If the numbers do not fit each other.
@@ -96,13 +125,14 @@ class SceneDataModule(BaseDataModule):
         patch_size: int = 16,
         batch_size: int = 32,
         num_workers: int = 0,
+        skip_broken: bool = False,
     ) -> None:
         half = window // 2 // max(patch_size, 1) * patch_size
         self.tiling = Tiling(window, half if overlap is None else overlap, patch_size)
         super().__init__(SceneWindows, batch_size, num_workers)
         resolved = resolve_sensors({"sensor": sensor})["sensor"]
         self.sensors = {key or resolved.name: resolved}
-        self.paths = paths
+        self.paths, self.skip_broken = paths, skip_broken
         self.scenes: list[Scene] = []
         self.finished: Callable[[Scene], bool] = lambda scene: False
 
@@ -125,10 +155,13 @@ class SceneDataModule(BaseDataModule):
         """
         if stage != "predict" or self.scenes:
             return
-        one = self.paths if isinstance(self.paths, str) else ""
-        index = read_index(one) if one.endswith(".parquet") else scan(self.paths, self.sensor, outlines=False)
-        root = os.path.abspath(one) if os.path.isdir(one) else None
-        self.scenes = cut_scenes(index, self.sensor, self.tiling, root)
+        one = self.paths if isinstance(self.paths, str) else None
+        if one is not None and one.endswith(".parquet"):
+            index = read_index(one)
+        else:
+            index = scan(self.paths, self.sensor, outlines=False, skip_broken=self.skip_broken)
+        root = None if one is None else root_of(one)
+        self.scenes = cut_scenes(index, self.sensor, self.tiling, root, self.skip_broken)
         self._warn_of_small()
 
     def _warn_of_small(self) -> None:
@@ -154,7 +187,7 @@ class SceneDataModule(BaseDataModule):
         if len(left) < len(own):
             rank_zero_info(f"{len(own) - len(left)} of {len(own)} scenes are finished already.")
         return DataLoader(
-            SceneWindows(self.scenes, left, self.sensor),
+            SceneWindows(self.scenes, left, self.sensor, self.skip_broken),
             batch_size=self.batch_size,
             num_workers=self.num_workers,
             pin_memory=torch.cuda.is_available(),

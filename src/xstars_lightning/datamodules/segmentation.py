@@ -9,7 +9,7 @@ from torchgeo.datasets import GeoDataset
 
 from xstars_lightning.datamodules.labelled import LabelledDataModule
 from xstars_lightning.datasets.labelled import Labelled, Tiles, join_tiles
-from xstars_lightning.datasets.labelled_files import check_opened
+from xstars_lightning.datasets.labelled_files import check_complete, check_opened
 from xstars_lightning.datasets.sources import Images, Windows, image_names
 from xstars_lightning.sensors import Sensor, resolve_sensors
 
@@ -41,11 +41,13 @@ class SegmentationDataModule(LabelledDataModule):
         batch_size: Images in a batch, each with all its tiles.
         num_workers: Processes that read; 0 reads in the main one.
         seed: Of the draw.
+        incomplete: Take those images alone that are there, where the dataset's class lists those of a split
+            (Potsdam, Vaihingen), instead of an error.
 
     Raises:
         DatasetNotFoundError: In ``setup``, if the data are not there.
         ValueError: If there is no such class, an argument is unknown, the sensor is not one, or the
-            splits make no sense.
+            splits make no sense; in ``setup``, if images of a split are missing.
 
     Attributes:
         sensors: The sensor of ``image``.
@@ -70,10 +72,12 @@ class SegmentationDataModule(LabelledDataModule):
         batch_size: int = 8,
         num_workers: int = 0,
         seed: int = 0,
+        incomplete: bool = False,
     ) -> None:
         super().__init__(dataset_class, root, options, splits, held_out, batch_size, num_workers, seed)
         self.collate_fn = join_tiles
         self.ignored, self.image_key, self.tile, self.crops = ignored or [], image_key, tile, crops
+        self.incomplete = incomplete
         self.sensors = resolve_sensors(sensors)
         self.test_sensors = resolve_sensors(test_sensors or sensors)
         self._values = class_names
@@ -97,6 +101,8 @@ class SegmentationDataModule(LabelledDataModule):
 
     def _build(self, split: str) -> Tiles:
         dataset = self._open(split if split in self.splits else "train")
+        if not self.incomplete:
+            check_complete(dataset)
         names = image_names(dataset)
         chosen = names if split in self.splits and split != "train" else self._divide(names)[split]
         (sensor,) = (self.test_sensors if split == "test" else self.sensors).values()

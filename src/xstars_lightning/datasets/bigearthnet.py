@@ -11,6 +11,12 @@ from torchgeo.datasets import BigEarthNetV2
 __all__ = ["BigEarthNetImages"]
 
 _FOLDERS = {"s1": ("s1",), "s2": ("s2",), "all": ("s1", "s2")}
+# Endings of the files of a patch; column of its name; parts of that name that are tile and place.
+_BANDS = {
+    "s1": ("VV", "VH"),
+    "s2": ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12"),
+}
+_COLUMNS = {"s1": ("s1_name", 3), "s2": ("patch_id", 2)}
 
 
 class BigEarthNetImages(BigEarthNetV2):
@@ -31,7 +37,6 @@ class BigEarthNetImages(BigEarthNetV2):
     Attributes:
         classes: Names of the classes, in the order of the labels.
         names: Names of the patches.
-        files: A file of every patch: its blue band, or VV of Sentinel-1.
         targets: Labels (N, 19).
 
     References:
@@ -45,8 +50,12 @@ class BigEarthNetImages(BigEarthNetV2):
         self.classes = list(self.class_set)
         self.names = tuple(self.metadata_df["patch_id"])
         self.targets = self._targets(list(self.metadata_df["labels"]))
-        column, ending = ("s1_name", "VV") if bands == "s1" else ("patch_id", "B02")
-        self.files = [self._file(name, ending) for name in self.metadata_df[column]]
+
+    @property
+    def files(self) -> list[list[Path]]:
+        """Files of every patch, all bands; not kept, as they are millions."""
+        sensors = [self._files(sensor) for sensor in _FOLDERS[self.bands]]
+        return [[file for part in parts for file in part] for parts in zip(*sensors, strict=True)]
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         """Read the bands and labels of a patch."""
@@ -62,10 +71,11 @@ class BigEarthNetImages(BigEarthNetV2):
         targets[list(rows), list(columns)] = 1
         return targets
 
-    def _file(self, name: str, ending: str) -> Path:
-        folder, drop = ("s1", 3) if ending == "VV" else ("s2", 2)  # the names of tile and place at the end
-        scene = "_".join(name.split("_")[:-drop])
-        return Path(self.root) / self.dir_file_names[folder] / scene / name / f"{name}_{ending}.tif"
+    def _files(self, sensor: str) -> list[list[Path]]:
+        column, drop = _COLUMNS[sensor]
+        root, names = Path(self.root) / self.dir_file_names[sensor], self.metadata_df[column]
+        folders = [root / "_".join(name.split("_")[:-drop]) / name for name in names]
+        return [[folder / f"{folder.name}_{band}.tif" for band in _BANDS[sensor]] for folder in folders]
 
     def _verify(self) -> None:
         parts = (*_FOLDERS[self.bands], "metadata")

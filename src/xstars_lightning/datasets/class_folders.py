@@ -50,8 +50,6 @@ class ClassFolders(NonGeoDataset):
 
     all_bands = ("red", "green", "blue")
     rgb_bands = ("red", "green", "blue")
-    #: What the values of the files are divided by.
-    divisor: ClassVar[float] = 1.0
     #: Of the files that are images, in lower case.
     endings: ClassVar[Sequence[str]] = EXTENSIONS
 
@@ -96,8 +94,7 @@ class ClassFolders(NonGeoDataset):
         Raises:
             ValueError: If the file is truncated or no image; it is named.
         """
-        image = self.read(self.root / self.names[index]) / self.divisor
-        sample = {"image": image, "label": self.targets[index]}
+        sample = {"image": self.read(self.root / self.names[index]), "label": self.targets[index]}
         return sample if self.transforms is None else self.transforms(sample)
 
     def read(self, path: Path) -> Tensor:
@@ -116,8 +113,7 @@ class ClassFolders(NonGeoDataset):
         """Show a sample, with its class and, where it has one, its ``prediction`` as title."""
         figure = Figure(figsize=(4, 4), layout="constrained")
         axes = figure.subplots()
-        image = sample["image"] * self.divisor / 255
-        axes.imshow(image.permute(1, 2, 0).clamp(0, 1).cpu().numpy())
+        axes.imshow((sample["image"] / 255).permute(1, 2, 0).clamp(0, 1).cpu().numpy())
         axes.axis("off")
         if show_titles:
             keys = [key for key in ("label", "prediction") if key in sample]

@@ -5,13 +5,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from xstars_lightning.evaluation.files import Files, paths_of
+
 __all__ = ["class_names_of", "files_of", "names_of"]
 
-_FILE_KEYS = ("image", "img", "path", "file")
+_LABELS = ("mask", "label", "target")
 
 
-def files_of(dataset: Any) -> list[Path] | None:
-    """Files of the images, in their order; None if the dataset does not tell them.
+def files_of(dataset: Any) -> list[Files] | None:
+    """Files of the images, in their order, one or several of each; None if the dataset does not tell them.
 
     Args:
         dataset: With ``imgs`` as TorchGeo's class folders, with ``files``, or with ``names`` below ``root``.
@@ -19,30 +21,32 @@ def files_of(dataset: Any) -> list[Path] | None:
     if hasattr(dataset, "imgs"):
         entries: Sequence[Any] = [path for path, _ in dataset.imgs]
     elif hasattr(dataset, "files"):
-        entries = [_file(entry) for entry in dataset.files]
+        entries = dataset.files
     elif hasattr(dataset, "names") and hasattr(dataset, "root"):
         entries = [Path(dataset.root) / name for name in dataset.names]
     else:
         return None
-    files = [Path(entry) for entry in entries if isinstance(entry, str | Path)]
-    known = len(files) == len(dataset) > 0 and files[0].is_file()
-    return files if known else None
+    files = [_paths(entry) for entry in entries]
+    known = len(files) == len(dataset) > 0 and all(files) and files[0][0].is_file()
+    return [several[0] if len(several) == 1 else several for several in files] if known else None
 
 
-def _file(entry: Any) -> Any:
-    """The file of an entry that may name other things beside it."""
-    if isinstance(entry, Mapping):
-        return next((entry[key] for key in _FILE_KEYS if key in entry), None)
-    return entry
+def _paths(entry: Any) -> list[Path]:
+    """All files of an image that an entry names; of a mapping, some values may be other things."""
+    named = isinstance(entry, Mapping)
+    values = [value for key, value in entry.items() if key not in _LABELS] if named else [entry]
+    flat = [file for value in values for file in (value if isinstance(value, list | tuple) else [value])]
+    files = [Path(file) for file in flat if isinstance(file, str | Path)]
+    return [file for file in files if file.is_file()] if named else files
 
 
 def names_of(dataset: Any) -> list[str]:
-    """Names of the images: the dataset's, else those of the files below its root, else their numbers."""
+    """Names of the images: the dataset's, else of their first files below its root, else their numbers."""
     if hasattr(dataset, "names"):
         return list(dataset.names)
     if (files := files_of(dataset)) is None:
         return [str(number) for number in range(len(dataset))]
-    return [os.path.relpath(file, getattr(dataset, "root", ".")) for file in files]
+    return [os.path.relpath(paths_of(file)[0], getattr(dataset, "root", ".")) for file in files]
 
 
 def class_names_of(dataset: Any) -> list[str] | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from torchgeo.datasets import GeoDataset
 
-__all__ = ["check_opened", "image_names", "own_files"]
+__all__ = ["check_complete", "check_opened", "image_names", "own_files"]
 
 _MASK = "mask"
 
@@ -59,6 +59,24 @@ def check_opened(dataset: GeoDataset) -> None:
     if lost:
         raise ValueError(
             f"{len(lost)} files cannot be opened: {', '.join(lost[:5])}. Replace or remove them."
+        )
+
+
+def check_complete(dataset: Any) -> None:
+    """ValueError if TorchGeo left out images, without a word, that its class lists for the split."""
+    splits, split = getattr(dataset, "splits", None), getattr(dataset, "split", None)
+    listed = splits.get(split) if isinstance(splits, Mapping) else None
+    if not isinstance(listed, list | tuple):
+        return
+    found = [os.path.basename(name) for name in image_names(dataset)]
+    # A listed name may lack what files end in.
+    lost = [name for name in listed if not any(re.match(rf"{re.escape(name)}(?![0-9])", f) for f in found)]
+    if lost:
+        root = getattr(dataset, "root", "its root")
+        raise ValueError(
+            f"{len(lost)} of {len(listed)} images of the split {split!r} of {type(dataset).__name__} are not "
+            f"in {root}, or lack their mask: {', '.join(lost[:5])}. Add them; or set incomplete: true, and "
+            "compare with no number of the whole."
         )
 
 

@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 
 from xstars_lightning.datasets.image_files import files_of, names_of
 from xstars_lightning.datasets.plots import plot_images
+from xstars_lightning.evaluation.files import Files
 from xstars_lightning.evaluation.splits import split_hash
 from xstars_lightning.sensors import Sensor
 
@@ -72,7 +73,6 @@ class LabelledImages(Dataset[dict[str, Tensor]]):
 
     Attributes:
         names: Names of the images.
-        files: Their files, None if the dataset does not tell them.
         targets: Their labels (N,) or (N, C), None if the dataset does not tell them without reading.
         split_hash: SHA-256 of the sorted names, to tell splits apart.
     """
@@ -82,12 +82,17 @@ class LabelledImages(Dataset[dict[str, Tensor]]):
     ) -> None:
         self.dataset, self.transforms, self.classes = dataset, transforms, list(classes)
         self.chosen = list(range(len(dataset)) if chosen is None else chosen)
-        names, files = names_of(dataset), files_of(dataset)
+        names = names_of(dataset)
         self.names = tuple(names[index] for index in self.chosen)
-        self.files = None if files is None else [files[index] for index in self.chosen]
         targets = getattr(dataset, "targets", None)
         self.targets = None if targets is None else torch.as_tensor(targets)[self.chosen]
         self.split_hash = split_hash(self.names)
+
+    @property
+    def files(self) -> list[Files] | None:
+        """Files of the images, None if the dataset does not tell them; not kept, as they may be millions."""
+        files = files_of(self.dataset)
+        return None if files is None else [files[index] for index in self.chosen]
 
     def __len__(self) -> int:
         """Number of images."""

@@ -1,12 +1,9 @@
 """Whole scenes, cut into overlapping windows on one grid of patches."""
 
 import math
-import os
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import PurePath
 
 import numpy as np
 import shapely
@@ -16,12 +13,14 @@ from pyproj import CRS
 from rasterio.windows import Window
 from scipy.ndimage import distance_transform_edt
 
+from xstars_lightning.datasets.archive.broken import BrokenFiles
 from xstars_lightning.datasets.archive.footprints import Footprints
 from xstars_lightning.datasets.archive.lonlat import to_lonlat
 from xstars_lightning.datasets.handles import open_raster
 from xstars_lightning.datasets.mosaic import scaled
 from xstars_lightning.datasets.pixels import read_pixels
 from xstars_lightning.datasets.raster_file import RasterFile
+from xstars_lightning.datasets.scene_names import scene_names
 from xstars_lightning.datasets.tiling import Tiling, window_starts
 from xstars_lightning.sensors import Sensor
 
@@ -130,7 +129,11 @@ def _filled(image: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.
 
 
 def cut_scenes(
-    footprints: Footprints, sensor: Sensor, tiling: Tiling, root: str | None = None
+    footprints: Footprints,
+    sensor: Sensor,
+    tiling: Tiling,
+    root: str | None = None,
+    skip_broken: bool = False,
 ) -> list[Scene]:
     """Cut every raster of an index.
 
@@ -138,27 +141,23 @@ def cut_scenes(
         footprints: Where the rasters lie.
         sensor: With which they are opened.
         tiling: How they are cut.
-        root: Folder to which the names are relative; by default the deepest that holds all rasters.
+        root: Folder below which they are named; see :func:`scene_names`.
+        skip_broken: Leave rasters out that have vanished or changed, and say which.
 
     Returns:
-        A scene per row. Two rasters whose names differ in the extension only keep it in their names.
+        A scene per row, but for those that are left out.
 
     Raises:
         FileNotFoundError: If a raster has vanished since it was indexed.
-        ValueError: If one has changed since.
+        ValueError: If one has changed since, or none is left.
     """
-    paths = footprints.path.to_pylist()
-    files = [footprints.file(row, sensor) for row in range(len(paths))]
+    paths, broken = footprints.path.to_pylist(), BrokenFiles(skip_broken)
+    rows = {path: row for row, path in enumerate(paths)}
+    files = [broken.attempt(lambda path: footprints.file(rows[path], sensor), path) for path in paths]
+    broken.report(len(paths))
+    if len(broken.errors) == len(paths):
+        raise ValueError(f"None of {len(paths)} rasters can be used; the log says why.")
     times = footprints.time[:, 0]
     stamps = [(size, changed) for size, changed in footprints.stamp.tolist()]
-    parts = zip(_names(paths, root), files, times, stamps, strict=True)
-    return [Scene(name, file, time, stamp, tiling) for name, file, time, stamp in parts]
-
-
-def _names(paths: Sequence[str], root: str | None) -> list[str]:
-    # Made absolute for the names of remote files, which have no common path with others else.
-    root = root or os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in paths])
-    whole = [PurePath(os.path.relpath(path, root)) for path in paths]
-    bare = [str(path.with_suffix("")) for path in whole]
-    count = Counter(bare)
-    return [name if count[name] == 1 else str(path) for name, path in zip(bare, whole, strict=True)]
+    parts = zip(scene_names(paths, root), files, times, stamps, strict=True)
+    return [Scene(name, file, time, stamp, tiling) for name, file, time, stamp in parts if file is not None]

@@ -85,7 +85,8 @@ class Windows(Dataset[Sample]):
     """Some scenes of a GeoDataset, in windows side by side.
 
     Args:
-        dataset: Of TorchGeo.
+        dataset: Of TorchGeo. All scenes are read on its one grid, unless it has a method ``scene``, as
+            :class:`~xstars_lightning.datasets.l8biome.L8BiomeScenes`, that opens one on its own.
         chosen: Names of the scenes to take.
         size: Side of a window in pixels.
 
@@ -100,13 +101,13 @@ class Windows(Dataset[Sample]):
         self._rows = [row for row, name in enumerate(names) if name in wanted]
         self.names = [names[row] for row in self._rows]
         self.image: list[int] = []
-        self._queries = []
+        self._queries: list[tuple[Any, Any]] = []
+        files = own_files(dataset) if hasattr(dataset, "scene") else None
         for row in self._rows:
-            scene = copy(dataset)
-            scene.index = dataset.index.iloc[[row]]
+            scene, source = _alone(dataset, row, files)
             time = scene.index.index[0]
             for x, y in GriddedPatchSampler(scene, size=size, stride=size):
-                self._queries.append((x, y, slice(time.left, time.right)))
+                self._queries.append((source, (x, y, slice(time.left, time.right))))
                 self.image.append(self.names.index(names[row]))
 
     def keep(self, positions: Sequence[int]) -> "Windows":
@@ -124,5 +125,16 @@ class Windows(Dataset[Sample]):
 
     def __getitem__(self, index: int) -> Sample:
         """The sample as the dataset has it."""
-        sample: Sample = self.dataset[self._queries[index]]
+        source, query = self._queries[index]
+        sample: Sample = source[query]
         return sample
+
+
+def _alone(dataset: Any, row: int, files: Sequence[Sequence[Path]] | None) -> tuple[Any, Any]:
+    """A dataset in whose index a scene stands alone, and that from which it is read."""
+    if files is not None:
+        scene = dataset.scene(files[row][0])
+        return scene, scene
+    scene = copy(dataset)
+    scene.index = dataset.index.iloc[[row]]
+    return scene, dataset

@@ -1,6 +1,6 @@
 """How sure a number is that was measured on so many test images."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +9,7 @@ from torch import Tensor
 __all__ = ["interval", "resample_macro_precision", "resample_mean"]
 
 Array = npt.NDArray[np.float64]
+Positions = npt.NDArray[np.intp]
 
 _CHUNK = 50  # resamples at once, which bounds the memory
 
@@ -35,6 +36,8 @@ def resample_mean(values: Tensor, resamples: int = 1000, seed: int = 0) -> Array
 def resample_macro_precision(scores: Tensor, targets: Tensor, resamples: int = 200, seed: int = 0) -> Array:
     """Mean over classes of the average precision, of as many images drawn with replacement.
 
+    Where scores are tied, the precision is that at the last of them, whatever their order [0].
+
     Args:
         scores: Higher where a class is more likely (N, C).
         targets: Which classes an image has (N, C), 0 or 1.
@@ -43,34 +46,40 @@ def resample_macro_precision(scores: Tensor, targets: Tensor, resamples: int = 2
 
     Returns:
         (resamples,); classes without an image in a draw do not count in it.
+
+    References:
+        [0] https://scikit-learn.org/stable/modules/generated/sklearn.metrics.average_precision_score.html
     """
     values, truth = scores.double().cpu().numpy(), targets.double().cpu().numpy()
     order = (-values).argsort(axis=0, kind="stable")
+    ends = np.stack([_ends(-column[ranks]) for column, ranks in zip(values.T, order.T, strict=True)])
     weights = _weights(len(values), resamples, seed)
-    return np.concatenate([_macro_precision(chunk, order, truth) for chunk in weights])
+    return np.concatenate([_macro_precision(chunk, order, ends, truth) for chunk in weights])
 
 
-def _macro_precision(weights: Array, order: npt.NDArray[np.intp], truth: Array) -> Array:
+def _ends(ascending: Array) -> Positions:
+    """Position of the last of its equals, for every value (N,)."""
+    return np.searchsorted(ascending, ascending, side="right") - 1
+
+
+def _macro_precision(weights: Array, order: Positions, ends: Positions, truth: Array) -> Array:
     per_class = []
-    for ranks, hits in zip(order.T, np.take_along_axis(truth, order, axis=0).T, strict=True):
+    ranked = np.take_along_axis(truth, order, axis=0)
+    for ranks, last, hits in zip(order.T, ends, ranked.T, strict=True):
         drawn = weights[:, ranks]
         found = drawn * hits
         total = found.sum(axis=1)
-        precision = found.cumsum(axis=1) / np.maximum(drawn.cumsum(axis=1), 1)
+        precision = (found.cumsum(axis=1) / np.maximum(drawn.cumsum(axis=1), 1))[:, last]
         per_class.append(np.where(total > 0, (found * precision).sum(axis=1) / np.maximum(total, 1), np.nan))
     return np.nanmean(np.stack(per_class), axis=0)
 
 
-def _weights(count: int, resamples: int, seed: int) -> list[Array]:
-    """How often each of the images is drawn, (chunk, count) each."""
+def _weights(count: int, resamples: int, seed: int) -> Iterator[Array]:
+    """How often each of the images is drawn, (chunk, count), one chunk after the other."""
     generator = np.random.default_rng(seed)
-    sizes = [min(_CHUNK, resamples - start) for start in range(0, resamples, _CHUNK)]
-    return [
-        np.stack(
-            [np.bincount(generator.integers(count, size=count), minlength=count) for _ in range(size)]
-        ).astype(np.float64)
-        for size in sizes
-    ]
+    for start in range(0, resamples, _CHUNK):
+        draws = (generator.integers(count, size=count) for _ in range(min(_CHUNK, resamples - start)))
+        yield np.stack([np.bincount(drawn, minlength=count) for drawn in draws]).astype(np.float64)
 
 
 def interval(samples: Array | Sequence[float]) -> tuple[float, float]:

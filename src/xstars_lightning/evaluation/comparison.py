@@ -1,6 +1,7 @@
 """Runs of the same evaluation side by side."""
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from xstars_lightning.evaluation.differences import differences
+
 __all__ = ["comparison_markdown", "group_runs", "plot_comparison", "read_runs"]
 
 Run = Mapping[str, Any]
 Group = Mapping[str, Run]  # by name
-
-# What may differ between networks without making their numbers incomparable, but must be said.
-_SAID = ("image_size", "features", "test_sensor", "protocol")
 
 
 def read_runs(paths: Sequence[str]) -> dict[str, Run]:
@@ -25,28 +25,36 @@ def read_runs(paths: Sequence[str]) -> dict[str, Run]:
         paths: Files, or folders in which they are looked for, at any depth.
 
     Returns:
-        Contents by file, in the order given, each once.
+        Contents by file, in the order given, each once. Paths that hold none are named in a warning.
 
     Raises:
-        FileNotFoundError: If a path holds none.
+        FileNotFoundError: If no path holds one.
         ValueError: If a file is not one of an evaluation.
     """
-    runs: dict[str, Run] = {}
-    for path in map(Path, paths):
-        files = [path] if path.is_file() else sorted(path.rglob("evaluation.json"))
-        if not files:
-            raise FileNotFoundError(f"No evaluation.json in {path}; give folders that `xstars test` wrote.")
-        for file in files:
-            try:
-                runs[str(file)] = json.loads(file.read_text())
-            except json.JSONDecodeError as error:
-                raise ValueError(f"{file} is no JSON: {error}. Run the evaluation again.") from error
-            if missing := {"scores", "split_hashes"} - runs[str(file)].keys():
-                raise ValueError(
-                    f"{file} lacks {', '.join(sorted(missing))}; an older version wrote it. Run the "
-                    "evaluation again."
-                )
-    return runs
+    found = {path: _files(Path(path)) for path in paths}
+    empty = ", ".join(path for path, files in found.items() if not files)
+    if not any(found.values()):
+        raise FileNotFoundError(f"No evaluation.json in {empty}; give folders that `xstars test` wrote.")
+    if empty:
+        warnings.warn(f"Left out, there is no evaluation.json: {empty}.", stacklevel=2)
+    return {str(file): _read(file) for files in found.values() for file in files}
+
+
+def _files(path: Path) -> list[Path]:
+    # Of what `runs/*` names, tables and pictures are no evaluations.
+    return [path] if path.is_file() and path.suffix == ".json" else sorted(path.rglob("evaluation.json"))
+
+
+def _read(file: Path) -> Run:
+    try:
+        run: Run = json.loads(file.read_text())
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{file} is no JSON: {error}. Run the evaluation again.") from error
+    if missing := {"scores", "split_hashes"} - run.keys():
+        raise ValueError(
+            f"{file} lacks {', '.join(sorted(missing))}; an older version wrote it. Run the evaluation again."
+        )
+    return run
 
 
 def group_runs(runs: Mapping[str, Run]) -> dict[str, dict[str, Run]]:
@@ -81,10 +89,8 @@ def _table(heading: str, group: Group) -> list[str]:
     for name, run in group.items():
         cells = [_cell(_scores(run).get(column), best[column]) for column in columns]
         lines.append(f"| {name} | {' | '.join(cells)} |")
-    for key in _SAID:
-        values = {name: json.dumps(run.get(key), sort_keys=True) for name, run in group.items()}
-        if len(set(values.values())) > 1:
-            lines += ["", f"{key} differs: {'; '.join(f'{name} {value}' for name, value in values.items())}."]
+    for remark in differences(group):
+        lines += ["", remark]
     return [*lines, ""]
 
 
@@ -144,6 +150,6 @@ def _plot_run(axes: Axes, run: Run, places: Mapping[str, float], name: str) -> N
     scores = [(place, known[key]) for key, place in places.items() if key in known]
     values = np.array([100 * score["value"] for _, score in scores])
     bounds = np.array([score.get("interval") or (score["value"],) * 2 for _, score in scores]).T * 100
-    axes.errorbar(
-        values, [place for place, _ in scores], xerr=abs(bounds - values), fmt="o", capsize=3, label=name
-    )
+    # A mean over draws may lie outside the interval of its resampled means; a bar has no negative length.
+    lengths = np.maximum([values - bounds[0], bounds[1] - values], 0)
+    axes.errorbar(values, [place for place, _ in scores], xerr=lengths, fmt="o", capsize=3, label=name)

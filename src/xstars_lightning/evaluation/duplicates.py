@@ -21,17 +21,16 @@ def find_duplicates(train: Sequence[Files], test: Sequence[Files]) -> list[tuple
     Returns:
         Positions in ``train`` and in ``test`` of each pair, by position in ``test``.
     """
-    sizes = _positions(train, range(len(train)), _sizes)
-    hashes: dict[Key, dict[Key, list[int]]] = {}
-    pairs = []
-    for position, files in enumerate(test):
-        size = _sizes(files)
-        if size not in sizes:
-            continue
-        if size not in hashes:
-            hashes[size] = _positions(train, sizes[size], _hashes)
-        pairs += [(twin, position) for twin in hashes[size].get(_hashes(files), [])]
-    return pairs
+    groups: list[tuple[Sequence[int], Sequence[int]]] = [(range(len(train)), range(len(test)))]
+    for key in (_sizes, _first_hash, _hashes):  # the costliest only where all before it are the same
+        groups = [
+            (ours[same], theirs[same])
+            for a, b in groups
+            for ours, theirs in [(_positions(train, a, key), _positions(test, b, key))]
+            for same in ours.keys() & theirs.keys()
+        ]
+    pairs = [(a, b) for ours, theirs in groups for a in ours for b in theirs]
+    return sorted(pairs, key=lambda pair: (pair[1], pair[0]))
 
 
 def _positions(
@@ -45,6 +44,10 @@ def _positions(
 
 def _sizes(files: Files) -> Key:
     return tuple(path.stat().st_size for path in paths_of(files))
+
+
+def _first_hash(files: Files) -> Key:
+    return _hashes(paths_of(files)[:1])
 
 
 def _hashes(files: Files) -> Key:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch.utils.data import Dataset
 
 __all__ = ["KeptSamples", "find_broken"]
@@ -33,6 +34,12 @@ class KeptSamples(Dataset[Any]):
     def __getitem__(self, index: int) -> Any:
         """Read a sample."""
         return self.dataset[self.kept[index]]
+
+    @property
+    def targets(self) -> Any:
+        """Labels of the samples that are kept; None if the dataset does not tell them."""
+        targets = self.dataset.targets
+        return None if targets is None else torch.as_tensor(targets)[self.kept]
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name == "dataset":  # while it is unpickled in a worker

@@ -4,7 +4,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +14,43 @@ from torch import Tensor
 
 from xstars_lightning.evaluation.files import Files, paths_of
 
-__all__ = ["cache_key", "hash_files", "read_features", "write_features"]
+__all__ = ["cache_key", "hash_data", "hash_files", "read_features", "write_features"]
+
+_READ = 2 * 10**9  # bytes that are read for a hash
 
 
-def hash_files(names: Sequence[str], files: Sequence[Files], times: bool = False) -> str:
-    """SHA-256 of names and sizes, in their order; cheap, so that it can always be asked.
+def hash_data(names: Sequence[str], files: Sequence[Files], limit: int = _READ) -> tuple[str, str]:
+    """SHA-256 that tells whether data are the same, wherever they lie, and what it is of.
 
     Args:
         names: Of the samples.
         files: Their files, one or several of each.
-        times: Also of places and times of change, which differ between copies of the same data.
+        limit: Bytes; more are not read, and the hash is of sizes and times of change instead, which may
+            differ between copies.
+
+    Returns:
+        The hash, and ``contents`` or ``names, sizes and times``.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+    """
+    if sum(file.stat().st_size for several in files for file in paths_of(several)) > limit:
+        return hash_files(names, files, places=False), "names, sizes and times"
+    digest = sha256()
+    for name, several in zip(names, files, strict=True):
+        for path in paths_of(several):
+            with path.open("rb") as file:
+                digest.update(f"{name} {file_digest(file, 'sha256').hexdigest()}\n".encode())
+    return digest.hexdigest(), "contents"
+
+
+def hash_files(names: Sequence[str], files: Sequence[Files], places: bool = True) -> str:
+    """SHA-256 of names, sizes and times of change, in their order; cheap, so that it can always be asked.
+
+    Args:
+        names: Of the samples.
+        files: Their files, one or several of each.
+        places: Also of where the files lie.
 
     Raises:
         FileNotFoundError: If a file is missing.
@@ -32,8 +59,8 @@ def hash_files(names: Sequence[str], files: Sequence[Files], times: bool = False
     for name, several in zip(names, files, strict=True):
         for file in paths_of(several):
             status = file.stat()
-            place = f" {file.resolve()} {status.st_mtime_ns}" if times else ""
-            digest.update(f"{name} {status.st_size}{place}\n".encode())
+            place = f" {file.resolve()}" if places else ""
+            digest.update(f"{name} {status.st_size} {status.st_mtime_ns}{place}\n".encode())
     return digest.hexdigest()
 
 

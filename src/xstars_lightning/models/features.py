@@ -22,15 +22,17 @@ def open_features(
     """Open a frozen network.
 
     Args:
-        weights: None for the random initialisation of ``backbone``; a checkpoint or export of ours;
-            ``timm:NAME``, any pretrained model of timm; a name of TorchGeo, such as
+        weights: None for the random initialisation of ``backbone``; a checkpoint or export of ours; a file
+            of X-STARS, DINO, DINOv2, MAE or timm, as ``xstars fit`` takes it; ``timm:NAME``, any
+            pretrained model of timm; a name of TorchGeo, such as
             ``ViTSmall16_Weights.SENTINEL2_ALL_DINO``; ``pixels``, the pixels pooled to 8 x 8; or
             ``random-convolution``, one layer of random filters. ``=FILE`` behind a name of timm or
             TorchGeo takes the tensors from a file.
         sensor_name: Name of the sensor in batches; our encoders use what they know of it.
         sensor: Bands and value range of the images. The bands that a network was trained on are
             picked by their names.
-        backbone: Name of a timm vision transformer, for the random initialisation.
+        backbone: Name of a timm vision transformer, for the random initialisation, and for files of others
+            whose tensors fit no plain one.
         seed: Of random weights.
 
     Raises:
@@ -49,4 +51,4 @@ def open_features(
         return open_timm(weights.removeprefix("timm:"), sensor)
     if "_Weights." in weights.partition("=")[0]:
         return open_torchgeo(weights, sensor)
-    return open_encoder(weights, sensor_name, sensor)
+    return open_encoder(weights, sensor_name, sensor, backbone)

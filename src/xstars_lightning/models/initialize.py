@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
 
-import timm
 import torch
 from timm.layers import resample_abs_pos_embed
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor
 
+from xstars_lightning.models.backbones import fitting_backbone, measure
 from xstars_lightning.models.encoder import CrossSensorEncoder
 from xstars_lightning.models.pretrained import Pretrained, read_weights
 from xstars_lightning.models.stems import BandRule, Stem, choose_stem
@@ -165,20 +165,12 @@ def _advise(encoder: CrossSensorEncoder, weights: Pretrained) -> str:
     """Which backbone the weights would fit."""
     if {"reg_token", "register_tokens"} & {*weights.trunk}:
         return "Encoders have no register tokens; take weights without."
-    blocks = {name.split(".")[1] for name in weights.trunk if name.startswith("blocks.")}
-    width = weights.trunk["cls_token"].shape[-1] if "cls_token" in weights.trunk else 0
-    size = _SIZES.get((width, len(blocks)))
-    patches = [stem[0].shape[-1] for stem in weights.stems.values()]
-    kind = "dinov2" if any(".ls1." in name for name in weights.trunk) else "224"
-    names = [f"vit_{size}_patch{patch}_{kind}" for patch in (*patches, 14, 16)]
-    fitting = next(filter(timm.is_model, names), None)
-    found = f"The weights have {len(blocks)} blocks of width {width}"
+    width, blocks = measure(weights)
+    fitting = fitting_backbone(weights, (14, 16))
+    found = f"The weights have {blocks} blocks of width {width}"
     if fitting is None or fitting == encoder.backbone.split(".")[0]:
         return f"{found}; are they complete, and of a transformer like this one?"
     return f"{found}, as the backbone {fitting} has."
-
-
-_SIZES = {(192, 12): "tiny", (384, 12): "small", (768, 12): "base", (1024, 24): "large", (1280, 32): "huge"}
 
 
 def _first(names: Sequence[str], count: int) -> str:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from xstars_lightning.models.stems import Stem, name_bands
 from xstars_lightning.models.weights import read_file
 from xstars_lightning.sensors import Sensor
 
-__all__ = ["Pretrained", "read_weights"]
+__all__ = ["Pretrained", "read_weights", "unwrap"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,8 @@ class Pretrained:
         stems: Patch embeddings by the bands they take.
         sensors: Sensors with their statistics, by name; empty for weights that are not ours.
         ignored: Names of the tensors that were left out.
+        statistics: Mean and deviation per band of values in [0, 1], if a file of others tells what it was
+            trained with.
     """
 
     source: str
@@ -36,6 +38,7 @@ class Pretrained:
     stems: Mapping[tuple[str, ...], Stem]
     sensors: Mapping[str, Sensor]
     ignored: tuple[str, ...] = ()
+    statistics: tuple[tuple[float, ...], tuple[float, ...]] | None = None
 
 
 def read_weights(source: str) -> Pretrained:
@@ -64,7 +67,7 @@ def read_weights(source: str) -> Pretrained:
     if path.is_file() or {"/", "\\"} & set(source) or path.suffix.lower() in _SUFFIXES:
         content, description = read_file(path)
         if description is None:
-            return _foreign(source, _unwrap(content))
+            return replace(_foreign(source, unwrap(content)), statistics=_read_statistics(content))
         return _ours(source, content, description)
     return _from_torchgeo(source) if "_Weights." in source else _from_timm(source, source)
 
@@ -84,11 +87,26 @@ def _ours(source: str, state: Mapping[str, Tensor], description: Mapping[str, An
     return Pretrained(source, trunk, stems, sensors)
 
 
-def _unwrap(content: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The state dictionary in a checkpoint, the teacher's before the student's."""
+def _read_statistics(content: Mapping[str, Any]) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+    """Mean and deviation among the options of the run, where X-STARS keeps them; None if there are none."""
+    options = content.get("args")
+    mean, std = getattr(options, "mean", None), getattr(options, "std", None)
+    if not isinstance(mean, (list, tuple)) or not isinstance(std, (list, tuple)):
+        return None
+    numbers = all(isinstance(value, (int, float)) for value in (*mean, *std))
+    fit = numbers and len(mean) == len(std) and min(std, default=0) > 0
+    return (tuple(mean), tuple(std)) if fit else None
+
+
+def unwrap(content: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The state dictionary in a checkpoint, the teacher's before the student's.
+
+    Args:
+        content: What a file holds, as :func:`~xstars_lightning.models.weights.read_file` gives it.
+    """
     for key in ("teacher", "student", "model", "state_dict"):
         if isinstance(inner := content.get(key), Mapping):
-            return _unwrap(inner)
+            return unwrap(inner)
     return {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
 
 
@@ -150,7 +168,7 @@ def _from_torchgeo(name: str) -> Pretrained:
         known = [str(member) for group in groups for member in group]
         raise ValueError(_unknown(name, name, known, "TorchGeo")) from error
     load = partial(weights.get_state_dict, progress=True, check_hash=True, weights_only=True)
-    state = _unwrap(_download(name, load))
+    state = unwrap(_download(name, load))
     return _foreign(name, state, weights.meta.get("bands") or (), mission=name.partition(".")[2])
 
 

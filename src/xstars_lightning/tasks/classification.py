@@ -17,6 +17,7 @@ from xstars_lightning.sensors import Sensor
 from xstars_lightning.tasks.embedding import check_one_process, image_names
 from xstars_lightning.tasks.fine_tuning import FineTuning
 from xstars_lightning.tasks.tuned_report import save_tuned
+from xstars_lightning.tasks.tuning_data import check_images
 
 __all__ = ["FineTuneClassification"]
 
@@ -56,6 +57,10 @@ class FineTuneClassification(FineTuning, Classification):
         lr: Peak learning rate, of the linear layer.
         weight_decay: Of AdamW.
         warmup: Share of the steps in which the rate rises.
+        skip_broken: Leave images out that cannot be read, and training images that are in the test data
+            too, instead of an error; they are counted and named.
+        fraction: Share of the training images of every class, in (0, 1]; at least one is drawn.
+        seed: Of that draw.
 
     Raises:
         FileNotFoundError: If there are no such weights.
@@ -86,6 +91,9 @@ class FineTuneClassification(FineTuning, Classification):
         lr: float = 1e-3,
         weight_decay: float = 0.05,
         warmup: float = 0.1,
+        skip_broken: bool = False,
+        fraction: float = 1.0,
+        seed: int = 0,
     ) -> None:
         if pooling not in ("cls", "mean"):
             raise ValueError(f"pooling must be cls or mean, got {pooling!r}.")
@@ -98,6 +106,7 @@ class FineTuneClassification(FineTuning, Classification):
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W) in about [0, 1] -> logits (B, classes)."""
+        check_images(x, self.encoder.patch_size)
         size = (self.hparams["image_size"],) * 2
         resized = F.interpolate(x, size, mode="bilinear", antialias=True) if x.shape[-2:] != size else x
         logits: Tensor = self.model(resized)
@@ -105,11 +114,15 @@ class FineTuneClassification(FineTuning, Classification):
 
     def training_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> Tensor:
         """TorchGeo's, on images flipped at random."""
-        image = batch["image"]
+        image = _single(batch)["image"]
         for dim in (-2, -1):
             flipped = torch.rand(len(image), 1, 1, 1, device=image.device) < 0.5
             image = torch.where(flipped, image.flip(dim), image)
         return super().training_step({**batch, "image": image}, batch_idx, dataloader_idx)
+
+    def validation_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """TorchGeo's, of images with one label each."""
+        super().validation_step(_single(batch), batch_idx, dataloader_idx)
 
     def on_test_start(self) -> None:
         """Begin to collect; ValueError if there are several processes."""
@@ -118,7 +131,7 @@ class FineTuneClassification(FineTuning, Classification):
 
     def test_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
         """TorchGeo's, and keep what was predicted."""
-        logits, label = self(batch["image"]), batch["label"]
+        logits, label = self.predict_test(batch["image"]), _single(batch)["label"]
         self.test_metrics(logits, label)
         self.log("test_loss", self.criterion(logits, label), batch_size=len(label))
         self._tested.append((logits.float().cpu(), label.cpu()))
@@ -136,3 +149,13 @@ class FineTuneClassification(FineTuning, Classification):
         figure = plot_confusion(score, "Fine-tuned")
         folder = save_tuned(self, names, "", {"value": score.accuracy, **asdict(score)}, figure)
         rich.print(f"Written: {folder / 'evaluation.json'}, {folder / 'confusion_matrix.png'}")
+
+
+def _single(batch: Any) -> Any:
+    """The batch; ValueError if its images may have several labels."""
+    if batch["label"].ndim != 1:
+        raise ValueError(
+            f"Batches hold labels of shape {tuple(batch['label'].shape)}; fine-tuning takes one label per "
+            "image. Several are for FrozenEvaluation."
+        )
+    return batch

@@ -8,12 +8,12 @@ from xstars_lightning.evaluation.duplicates import find_duplicates
 from xstars_lightning.evaluation.exclusion import KeptSamples, find_broken
 from xstars_lightning.tasks.embedding import image_files, image_names
 
-__all__ = ["clean_data"]
+__all__ = ["clean_data", "keep_images"]
 
 _SPLITS = ("train", "val", "test")
 
 
-def clean_data(datamodule: Any, exclude: bool) -> list[dict[str, str]]:
+def clean_data(datamodule: Any, exclude: bool) -> dict[str, Any]:
     """Look for images that cannot be read and for test images that training has too.
 
     Images are compared by the content of their files, where the datasets tell them: all files of an
@@ -26,19 +26,27 @@ def clean_data(datamodule: Any, exclude: bool) -> list[dict[str, str]]:
         exclude: Leave such images out; of a pair, that of training.
 
     Returns:
-        What was excluded: ``split``, ``name`` and ``reason``.
+        For the report: ``excluded``, a list of ``split``, ``name`` and ``reason``, and
+        ``leakage_checked``, whether the files of all splits are known and were compared.
 
     Raises:
         ValueError: If a test image stands in the training or validation data too, unless it is to be
             excluded; both are named. If no image of a split is left.
     """
     excluded = _exclude_broken(datamodule) if exclude else []
+    unknown = _without_files(datamodule)
+    if unknown:
+        rank_zero_warn(
+            f"LEAKAGE IS NOT CHECKED: whether test images stand in the training data too is not known, as no "
+            f"files of {', '.join(unknown)} are told; give the dataset `files`, or `names` below `root`."
+        )
     for split in ("train", "val"):
-        excluded += _exclude_twins(datamodule, split, exclude)
+        if not {split, "test"} & {*unknown}:
+            excluded += _exclude_twins(datamodule, split, exclude)
     if excluded:
         shown = "; ".join(f"{one['split']} {one['name']}: {one['reason']}" for one in excluded[:5])
         rank_zero_warn(f"EXCLUDED {len(excluded)} images: {shown}{' ...' if len(excluded) > 5 else ''}")
-    return excluded
+    return {"excluded": excluded, "leakage_checked": not unknown}
 
 
 def _exclude_broken(datamodule: Any) -> list[dict[str, str]]:
@@ -51,12 +59,18 @@ def _exclude_broken(datamodule: Any) -> list[dict[str, str]]:
     return excluded
 
 
+def _without_files(datamodule: Any) -> list[str]:
+    """Splits whose files are unknown; there may be none for validation."""
+    datasets = {split: getattr(datamodule, f"{split}_dataset", None) for split in _SPLITS}
+    wanted = [split for split, dataset in datasets.items() if dataset is not None or split != "val"]
+    return [split for split in wanted if datasets[split] is None or image_files(datasets[split]) is None]
+
+
 def _exclude_twins(datamodule: Any, split: str, exclude: bool) -> list[dict[str, str]]:
     ours, test = (getattr(datamodule, f"{key}_dataset", None) for key in (split, "test"))
-    files = [None if dataset is None else image_files(dataset) for dataset in (ours, test)]
-    if files[0] is None or files[1] is None:
+    if ours is None:
         return []
-    pairs = find_duplicates(files[0], files[1])
+    pairs = find_duplicates(image_files(ours) or (), image_files(test) or ())
     if pairs and not exclude:
         names = image_names(ours), image_names(test)
         shown = "; ".join(f"{split} {names[0][a]} = test {names[1][b]}" for a, b in pairs[:5])
@@ -80,12 +94,12 @@ def _leave_out(datamodule: Any, split: str, reasons: dict[int, str]) -> list[dic
             f"Nothing is left of the {len(names)} {split} images, such as {names[0]}: "
             f"{next(iter(reasons.values()))}"
         )
-    setattr(datamodule, f"{split}_dataset", _keep(dataset, kept))
+    setattr(datamodule, f"{split}_dataset", keep_images(dataset, kept))
     return [{"split": split, "name": names[i], "reason": why} for i, why in reasons.items()]
 
 
-def _keep(dataset: Any, kept: list[int]) -> Any:
-    """Some images of a dataset, by itself if it knows how: batches may hold their positions."""
+def keep_images(dataset: Any, kept: list[int]) -> Any:
+    """Images at some positions of a dataset, by itself if it knows how: batches may hold their positions."""
     if hasattr(dataset, "keep"):
         return dataset.keep(kept)
     names, files = image_names(dataset), image_files(dataset)

@@ -38,6 +38,7 @@ def describe_network(network: SplitFeatures, weights: str | None) -> dict[str, A
         "sensor": fitted.sensor.to_dict(),
         "test_sensor": tested.sensor.to_dict() if tested is not fitted else None,
         "statistics": fitted.statistics,
+        "test_statistics": tested.statistics,
         "image_size": network.image_size,
         "features": network.how,
     }
@@ -70,6 +71,7 @@ def save_scores(
         rich.print(resolution_table(flat))
     content = {**about, **shown.to_dict(protocol), "scores": next(iter(flat.values()))}
     content["protocol"] = {**vars(protocol), "resolutions": list(scores)}
+    content["validation_labels"] = about["images"].get("val", 0)
     content["resolutions"] = {
         f"{share:g}": {**one.to_dict(protocol), "scores": flat[share]} for share, one in scores.items()
     }

@@ -68,18 +68,30 @@ class FeatureStore:
             "labels": labels,
             "versions": versions(),
         }
-        data = hash_files(image_names(dataset), files, times=True)
+        data = hash_files(image_names(dataset), files)
         return cache_key(hash_tensors(extractor.state_dict()), data, transform)
 
     def load(
-        self, split: str, key: str | None, embed: Callable[[Mapping[str, Tensor]], Parts]
+        self,
+        split: str,
+        key: str | None,
+        embed: Callable[[Mapping[str, Tensor]], Parts],
+        cut: Callable[[Parts, Parts], Parts] | None = None,
     ) -> Parts | None:
-        """Features and labels that were saved under the key, unless they are not those of ``embed``."""
+        """Features and labels that were saved under the key, unless they are not those of ``embed``.
+
+        Args:
+            split: Name of the split.
+            key: As from :meth:`key`.
+            embed: Embeds a batch.
+            cut: Leaves of what was embedded again, given what was saved, that which is saved of a split.
+        """
         found = read_features(self.folder, key) if self.folder and key else None
         if found is None:
             return None
         known = tuple(found[str(place)] for place in range(len(found)))
         (now,) = embed_split(self.trainer, split, embed, first=self.checked)
+        now = now if cut is None else cut(now, known)
         features, expected = now[0], known[0][: len(now[0])]
         same = all(torch.equal(a, b[: len(a)]) for a, b in zip(now[1:], known[1:], strict=True))
         if not same or not torch.allclose(features, expected, rtol=1e-2, atol=1e-2 * float(expected.std())):
@@ -98,4 +110,4 @@ def _hash_labels(dataset: Any) -> str | None:
     if (targets := getattr(dataset, "targets", None)) is not None:
         return hash_tensors({"labels": torch.as_tensor(targets)})
     masks = getattr(dataset, "masks", None)
-    return None if masks is None else hash_files(image_names(dataset), masks, times=True)
+    return None if masks is None else hash_files(image_names(dataset), masks)

@@ -1,22 +1,23 @@
 """What fine-tuning has in common, whatever is predicted: encoder, optimizer, checkpoints."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from lightly.utils.scheduler import cosine_warmup_schedule
-from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 from torchgeo.tasks import BaseTask
 
-from xstars_lightning.models import BandRule, CrossSensorEncoder, LoadReport, initialize, read_weights
+from xstars_lightning.models import CrossSensorEncoder, LoadReport
 from xstars_lightning.models.weights import DESCRIPTION, describe_encoder
 from xstars_lightning.sensors import Sensor, resolve_sensors
 from xstars_lightning.tasks.parameter_groups import parameter_groups
+from xstars_lightning.tasks.tuned_encoder import build_encoder
 from xstars_lightning.tasks.tuned_report import training_record
+from xstars_lightning.tasks.tuning_data import check_images, find_test_sensor, prepare_data, restandardize
 
-__all__ = ["FineTuning", "build_encoder"]
+__all__ = ["FineTuning"]
 
 _RECORD = "fine_tuning"  # in checkpoints
 
@@ -27,10 +28,12 @@ class FineTuning(BaseTask):
     A mix-in before a task of TorchGeo. The subclass sets ``sensors`` and ``class_names`` (None: those of
     the datamodule) and ``weights`` before ``super().__init__``, implements :meth:`build`, and has the
     hyperparameters ``backbone``, ``band_rule``, ``drop_path_rate``, ``freeze_backbone``, ``layer_decay``,
-    ``lr``, ``weight_decay`` and ``warmup``.
+    ``lr``, ``weight_decay``, ``warmup``, ``skip_broken``, and ``fraction`` and ``seed`` if it draws labels.
 
     Attributes:
         loaded: What the encoder took from weights, if any.
+        cleaned: As :func:`~xstars_lightning.tasks.cleaning.clean_data` gives it.
+        test_sensor: Sensor of the test images; None if it is that of the training images.
         trained: Where its training started, and on what; None before that.
     """
 
@@ -41,6 +44,8 @@ class FineTuning(BaseTask):
     class_names: Sequence[str] | None
     weights: Any
     loaded: LoadReport | None
+    cleaned: Mapping[str, Any]
+    test_sensor: Sensor | None = None
     trained: Mapping[str, Any] | None = None
 
     @property
@@ -90,15 +95,34 @@ class FineTuning(BaseTask):
         if self.class_names is not None:
             super().configure_metrics()
 
+    def forward(self, x: Tensor) -> Tensor:
+        """Images (B, C, H, W) in about [0, 1] -> logits; ValueError if they are smaller than a patch."""
+        check_images(x, self.encoder.patch_size)
+        logits: Tensor = self.model(x)
+        return logits
+
+    def predict_test(self, image: Tensor) -> Tensor:
+        """As :meth:`forward`, with the statistics of the sensor of the test images."""
+        (sensor,) = self.encoder.sensors.values()
+        return cast(Tensor, self(restandardize(image, self.test_sensor or sensor, sensor)))
+
     def setup(self, stage: str) -> None:
-        """Take sensor and classes from the datamodule, unless they were given.
+        """Take sensor and classes from the datamodule, unless they were given; look for images to leave out.
 
         Raises:
-            ValueError: If the datamodule does not tell them.
+            ValueError: If the datamodule does not tell them, its test images have other bands, or one of
+                them stands in the training data.
         """
-        if hasattr(self, "model"):
-            return
-        datamodule = getattr(self.trainer, "datamodule", None)
+        datamodule, p = getattr(self.trainer, "datamodule", None), self.hparams
+        if not hasattr(self, "model"):
+            self._learn(datamodule)
+        (sensor,) = self.encoder.sensors.values()
+        self.test_sensor = find_test_sensor(datamodule, sensor)
+        # Before the loaders are made, which hold on to their datasets.
+        amount = p.get("fraction", 1.0), p.get("seed", 0), self.class_names or ()
+        self.cleaned = prepare_data(datamodule, stage, p["skip_broken"], *amount)
+
+    def _learn(self, datamodule: Any) -> None:
         self.sensors = self.sensors or getattr(datamodule, "sensors", None)
         self.class_names = self.class_names or getattr(datamodule, "class_names", None)
         if not self.sensors or not self.class_names:
@@ -137,8 +161,10 @@ class FineTuning(BaseTask):
         self.trained = training_record(self)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Read what the checkpoint tells of its training."""
+        """Read what the checkpoint tells of its training, and of the statistics that it brings."""
         self.trained = checkpoint.get(_RECORD)
+        known, described = self.encoder.sensors, checkpoint.get(DESCRIPTION, {}).get("sensors", {})
+        known.update({name: Sensor(**values) for name, values in described.items() if name in known})
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Leave word of the training, and of what encoder the checkpoint holds, for ``load_encoder``."""
@@ -146,44 +172,3 @@ class FineTuning(BaseTask):
         encoder = self.encoder
         name = next(name for name, module in self.named_modules() if module is encoder)
         checkpoint[DESCRIPTION] = describe_encoder(encoder, f"{name}.")
-
-
-def build_encoder(
-    weights: str | None,
-    name: str,
-    sensor: Sensor,
-    backbone: str,
-    band_rule: BandRule = "match",
-    drop_path_rate: float = 0.0,
-) -> tuple[CrossSensorEncoder, LoadReport | None]:
-    """Build an encoder of one sensor, from weights.
-
-    Where the weights know the sensor, by name and bands, it keeps their statistics.
-
-    Args:
-        weights: As :func:`~xstars_lightning.models.pretrained.read_weights` takes them; None for a random
-            initialisation, which is said.
-        name: Name of the sensor.
-        sensor: The sensor.
-        backbone: Name of a timm vision transformer; that of the weights.
-        band_rule: As :func:`~xstars_lightning.models.initialize.initialize` has it.
-        drop_path_rate: Stochastic depth, in [0, 1).
-
-    Returns:
-        The encoder, and what it took from the weights.
-
-    Raises:
-        FileNotFoundError: If there are no such weights.
-        ValueError: If they do not fit.
-    """
-    if weights is None:
-        rank_zero_warn("No weights given: training starts from a RANDOM INITIALISATION.")
-        return CrossSensorEncoder({name: sensor}, backbone, drop_path_rate), None
-    pretrained = read_weights(weights)
-    known = pretrained.sensors.get(name)
-    if known is not None and known.bands == sensor.bands:
-        sensor = known
-    encoder = CrossSensorEncoder({name: sensor}, backbone, drop_path_rate)
-    report = initialize(encoder, pretrained, band_rule)
-    rank_zero_info(str(report))
-    return encoder, report

@@ -16,7 +16,8 @@ from xstars_lightning.evaluation.evaluate import Protocol, Scores, evaluate
 from xstars_lightning.models.features import Pooling
 from xstars_lightning.sensors import Sensor, resolve_sensors
 from xstars_lightning.tasks.cleaning import clean_data
-from xstars_lightning.tasks.data_report import describe_data
+from xstars_lightning.tasks.data_report import describe_data, describe_run
+from xstars_lightning.tasks.early_checks import check_labels
 from xstars_lightning.tasks.embedding import Embedded, check_one_process, embed_split, image_names
 from xstars_lightning.tasks.evaluation_report import describe_network, save_pictures, save_scores
 from xstars_lightning.tasks.feature_store import FeatureStore
@@ -33,14 +34,12 @@ class FrozenEvaluation(BaseTask):
     validation split, where there is one, chooses the penalty of the probes. The Trainer's
     ``limit_test_batches`` limits all splits. Where an image may have several labels (B, C), average
     precision over the whole test split takes the place of accuracy. Writes ``evaluation.json``,
-    ``labels.json`` (which images were labelled) and ``confusion_matrix.png`` (of the probe of the last
-    amount of labels).
+    ``labels.json`` (which images were labelled) and ``confusion_matrix.png`` (of the last probe).
 
     Args:
         sensors: The one sensor of ``image``, by the name it shall have, as a catalogue name or in
             full. Taken from the datamodule's ``sensors`` where it is left out.
-        weights: Ours, ``timm:NAME``, those of TorchGeo, ``pixels`` or ``random-convolution``, see
-            :func:`open_features`; without it the random initialisation is evaluated.
+        weights: As :func:`open_features` takes them; without it the random initialisation is evaluated.
         backbone: Name of a timm vision transformer, for the random initialisation.
         image_size: Side in pixels to which images are resized, a multiple of the patch size.
         features: The class token, the mean of the patch tokens, or both side by side.
@@ -119,7 +118,7 @@ class FrozenEvaluation(BaseTask):
             self._open(self.sensors)
         # Before the loaders are made, which hold on to their datasets.
         self._datamodule().setup("fit")
-        self._excluded = clean_data(self._datamodule(), self.hparams["skip_broken"])
+        self._cleaned = clean_data(self._datamodule(), self.hparams["skip_broken"])
 
     def _open(self, sensors: Mapping[str, Sensor | str]) -> None:
         p, given = self.hparams, (self.hparams["test_sensor"], self.weights)
@@ -139,6 +138,8 @@ class FrozenEvaluation(BaseTask):
     def on_test_start(self) -> None:
         """Embed the training and the validation split; ValueError if there are several processes."""
         check_one_process(self.trainer)
+        self._protocol = Protocol(**{field.name: self.hparams[field.name] for field in fields(Protocol)})
+        check_labels(self.trainer, self._protocol)
         options = {key: self.hparams[key] for key in ("image_size", "features", "resolutions")}
         self._store = FeatureStore(self.hparams["cache_dir"], self.trainer, options)
         self._embedded, self._test, self._keys = {}, [], {}
@@ -169,16 +170,15 @@ class FrozenEvaluation(BaseTask):
         if self._test:
             self._keep("test", self._test)
         p, splits = self.hparams, {share: self._splits(share) for share in self.hparams["resolutions"]}
-        protocol = Protocol(**{field.name: p[field.name] for field in fields(Protocol)})
         show = partial(track, description="Fitting probes", disable=not self.trainer.progress_bar_callback)
-        scores = evaluate(splits, protocol, lambda steps, count: show(steps, total=count))
+        scores = evaluate(splits, self._protocol, lambda steps, count: show(steps, total=count))
         self._log(next(iter(scores.values())))
         shown = next(iter(splits.values()))
         about = describe_network(self.network, self.weights)
         about |= describe_data(self._datamodule(), {split: part.names for split, part in shown.items()})
-        about |= {"seed": p["seed"], "excluded": self._excluded}
+        about |= {"seed": p["seed"], **self._cleaned, **describe_run(self.trainer)}
         folder = Path(p["output_dir"] or self.trainer.log_dir or self.trainer.default_root_dir)
-        save_scores(folder, about, scores, protocol, shown["train"])
+        save_scores(folder, about, scores, self._protocol, shown["train"])
         if p["pictures"]:
             save_pictures(folder, self.network, self._first, shown, self._datamodule().train_dataset)
 

@@ -68,7 +68,8 @@ def save_probes(
         for each in fitted
     ]
     heading = f"{title}: mean IoU {100 * shown[-1].mean:.1f} %"
-    save_report(folder, {**about, **_scores(rows, flat), **provenance()})
+    content = {**about, "validation_labels": about["images"].get("val", 0), **_scores(rows, flat)}
+    save_report(folder, content | provenance())
     (folder / "labels.json").write_text(json.dumps(labels, indent=1) + "\n")
     plot_overlays(overlays, about["classes"], heading).savefig(folder / "segmentation.png", dpi=120)
     rich.print(f"Written: {folder / 'evaluation.json'}, {folder / 'segmentation.png'}")

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import rich
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torchgeo.tasks import SemanticSegmentation
 
 from xstars_lightning.evaluation.segmentation import IGNORED
@@ -26,7 +26,9 @@ class FineTuneSegmentation(FineTuning, SemanticSegmentation):
     """TorchGeo's SemanticSegmentation with a DPT decoder on an encoder of ours.
 
     For batches of ``image`` (B, C, H, W) in about [0, 1] and ``mask`` (B, H, W), classes from 0 and 255
-    where nothing counts. ``trainer.test`` writes ``evaluation.json`` and ``segmentation.png``.
+    where nothing counts. Where the datamodule's ``test_sensors`` is another one with the same bands, test
+    images are standardised by its statistics. ``trainer.test`` writes ``evaluation.json`` and
+    ``segmentation.png``.
 
     Args:
         sensors: The one sensor of the images; the datamodule's where it is left out.
@@ -44,6 +46,8 @@ class FineTuneSegmentation(FineTuning, SemanticSegmentation):
         weight_decay: Of AdamW.
         warmup: Share of the steps in which the rate rises.
         pictures: Test images in ``segmentation.png``.
+        skip_broken: Leave images out that cannot be read, and training images that are in the test data
+            too, instead of an error; they are counted and named.
 
     Raises:
         FileNotFoundError: If there are no such weights.
@@ -71,6 +75,7 @@ class FineTuneSegmentation(FineTuning, SemanticSegmentation):
         weight_decay: float = 0.05,
         warmup: float = 0.1,
         pictures: int = 4,
+        skip_broken: bool = False,
     ) -> None:
         self.sensors, self.class_names = sensors, class_names
         super().__init__(weights=weights)
@@ -90,7 +95,7 @@ class FineTuneSegmentation(FineTuning, SemanticSegmentation):
 
     def test_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Predict a batch and count; the dataset is scored at the end, as the probe does."""
-        logits: Tensor = self(batch["image"])
+        logits = self.predict_test(batch["image"])
         self._tally.add(logits.argmax(dim=1), batch["mask"], batch["index"], batch["image"])
 
     def on_test_epoch_end(self) -> None:

@@ -11,7 +11,7 @@ from xstars_lightning.evaluation.dense_protocol import fit_probes
 from xstars_lightning.models.features import FeatureExtractor, open_features
 from xstars_lightning.sensors import Sensor, resolve_sensors
 from xstars_lightning.tasks.cleaning import clean_data
-from xstars_lightning.tasks.data_report import describe_data
+from xstars_lightning.tasks.data_report import describe_data, describe_run
 from xstars_lightning.tasks.dense_features import dense_features
 from xstars_lightning.tasks.embedding import check_one_process
 from xstars_lightning.tasks.probe_report import describe_extractors, save_probes
@@ -20,7 +20,7 @@ from xstars_lightning.tasks.token_bank import TokenBank
 
 __all__ = ["SegmentationProbe"]
 
-_PROTOCOL = ("tokens_per_tile", "fractions", "shots", "draws", "seed", "resolutions")
+_PROTOCOL = ("tokens_per_tile", "max_tokens", "fractions", "shots", "draws", "seed", "resolutions")
 
 
 class SegmentationProbe(BaseTask):
@@ -38,7 +38,7 @@ class SegmentationProbe(BaseTask):
             ``test_sensors`` is another one, the probe is fitted on one sensor and tested on the other.
         weights: As :func:`~xstars_lightning.models.features.open_features` takes them.
         backbone: Name of a timm vision transformer, for the random initialisation.
-        image_size: Side in pixels to which tiles are resized; None keeps them, up to the next multiple
+        image_size: Side in pixels to which tiles are resized; None keeps them, but for the nearest multiple
             of the patch size. Masks are never resized.
         tokens_per_tile: Tokens per tile, drawn at random, on which probes are fitted.
         fractions: Shares of the training images of every class for the probes, in (0, 1]. An image is of
@@ -54,6 +54,8 @@ class SegmentationProbe(BaseTask):
             too, instead of an error; they are counted and named.
         cache_dir: Folder in which the drawn tokens of training and validation are kept for later runs.
             Those of the test are never kept: pixels need all of them, gigabytes of a common data set.
+        max_tokens: Tokens of a whole split; of splits with more, fewer of every tile are drawn, but at
+            least one. It bounds the memory: a million tokens of 192 values take 0.8 GB, per resolution.
 
     Raises:
         FileNotFoundError: If there are no such weights.
@@ -79,13 +81,15 @@ class SegmentationProbe(BaseTask):
         resolutions: tuple[float, ...] = (1.0,),
         skip_broken: bool = False,
         cache_dir: str | None = None,
+        max_tokens: int = 1_000_000,
     ) -> None:
         for name, values in (("fractions", fractions), ("resolutions", resolutions)):
             if not values or not all(0 < share <= 1 for share in values) or draws < 1:
                 raise ValueError(f"{name} must lie in (0, 1] and draws be positive; got {values}, {draws}.")
-        if min(tokens_per_tile, pictures, *shots) < 1:
+        if min(tokens_per_tile, max_tokens, pictures, *shots) < 1:
             raise ValueError(
-                f"Must be positive: tokens_per_tile {tokens_per_tile}, pictures {pictures}, shots {shots}."
+                f"Must be positive: tokens_per_tile {tokens_per_tile}, max_tokens {max_tokens}, "
+                f"pictures {pictures}, shots {shots}."
             )
         self.sensors, self.weights = sensors, weights
         self._probed: dict[float, ProbedPixels] = {}
@@ -111,7 +115,7 @@ class SegmentationProbe(BaseTask):
             )
         # Before the loaders are made, which hold on to their datasets.
         datamodule.setup("fit")
-        self._excluded = clean_data(datamodule, self.hparams["skip_broken"])
+        self._cleaned = clean_data(datamodule, self.hparams["skip_broken"])
         self.datamodule = datamodule
         self.train_model = self._open(resolve_sensors(sensors))
         tested = resolve_sensors(getattr(datamodule, "test_sensors", None) or sensors)
@@ -139,9 +143,11 @@ class SegmentationProbe(BaseTask):
             p["tokens_per_tile"],
             p["seed"],
             p["cache_dir"],
+            p["max_tokens"],
         )
         found = [s for s in ("train", "val") if getattr(self.datamodule, f"{s}_dataset") is not None]
         splits = {split: bank.collect(self.trainer, split) for split in found}
+        self._tokens_used = bank.used
         self._used = {split: next(iter(parts.values())).used for split, parts in splits.items()}
         about = names, self.datamodule.test_dataset.names, self.model.sensor.rgb_indices, p["pictures"]
         for share in p["resolutions"]:
@@ -166,10 +172,11 @@ class SegmentationProbe(BaseTask):
         about = {
             **describe_extractors(self.train_model, self.model, self.weights),
             **describe_data(self.datamodule, self._used | {"test": last.images}),
-            "protocol": {key: p[key] for key in _PROTOCOL},
+            "protocol": {key: p[key] for key in _PROTOCOL} | {"tokens_per_tile_used": self._tokens_used},
             "image_size": p["image_size"],
             "seed": p["seed"],
-            "excluded": self._excluded,
+            **self._cleaned,
+            **describe_run(self.trainer),
         }
         folder = Path(p["output_dir"] or self.trainer.log_dir or self.trainer.default_root_dir)
         save_probes(folder, about, rows, shown.probes, last.overlays)

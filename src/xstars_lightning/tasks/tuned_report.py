@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from xstars_lightning.evaluation import save_report
 from xstars_lightning.evaluation.provenance import provenance
 from xstars_lightning.models.peers.extractor import hash_tensors
-from xstars_lightning.tasks.data_report import describe_data
+from xstars_lightning.sensors import Sensor
+from xstars_lightning.tasks.data_report import describe_data, describe_run
 from xstars_lightning.tasks.embedding import image_names
 
 __all__ = ["save_tuned", "training_record"]
@@ -28,7 +29,8 @@ def training_record(task: Any) -> dict[str, Any]:
     datasets = {split: getattr(datamodule, f"{split}_dataset", None) for split in ("train", "val")}
     names = {split: image_names(dataset) for split, dataset in datasets.items() if dataset is not None}
     data = describe_data(datamodule, names) if names else {}
-    return {"weights": task.weights, "options": _options(task), **data, **provenance()}
+    run = {**task.cleaned, **describe_run(task.trainer, "train")}
+    return {"weights": task.weights, "options": _options(task), **data, **run, **provenance()}
 
 
 def save_tuned(
@@ -52,6 +54,8 @@ def save_tuned(
     content = {
         **about,
         **describe_data(task.trainer.datamodule, {"test": names}),
+        **task.cleaned,
+        **describe_run(task.trainer),
         "scores": {", ".join(part for part in (column, about["trained"]) if part): flat},
         "fine_tuning": dict(scores),
         **provenance(),
@@ -65,9 +69,12 @@ def _describe(task: Any) -> dict[str, Any]:
     # A test from a checkpoint is not told again where its training started.
     weights, options = record.get("weights", task.weights), record.get("options") or _options(task)
     (sensor,) = task.encoder.sensors.values()
+    tested = task.test_sensor or sensor
     trained = "fine-tuned" if record or task.trainer.ckpt_path else "NOT TRAINED"
     if trained == "fine-tuned" and options["freeze_backbone"]:
         trained = "trained on the frozen encoder"
+    if (fraction := options.get("fraction", 1.0)) < 1:
+        trained += f", {100 * fraction:g} % of labels"
     return {
         "name": f"{weights or f'random {task.encoder.backbone}'}, {trained}",
         "trained": trained,
@@ -77,12 +84,17 @@ def _describe(task: Any) -> dict[str, Any]:
         "random_initialisation": weights is None,
         "backbone": task.encoder.backbone,
         "sensor": sensor.to_dict(),
-        "test_sensor": None,
-        "statistics": {"mean": list(sensor.mean), "std": list(sensor.std)},
+        "test_sensor": tested.to_dict() if task.test_sensor else None,
+        "statistics": _statistics(sensor),
+        "test_statistics": _statistics(tested),
         "image_size": options.get("image_size"),
         "protocol": options,
         "training": dict(record) or None,
     }
+
+
+def _statistics(sensor: Sensor) -> dict[str, Any]:
+    return {"mean": list(sensor.mean), "std": list(sensor.std)}
 
 
 def _options(task: Any) -> dict[str, Any]:

@@ -15,7 +15,8 @@ __all__ = ["compare"]
 def compare(paths: list[str], out: str | None = None, figure: str | None = None) -> None:
     """Compare evaluations as a Markdown table and a picture.
 
-    Runs on the same test images stand in one table; what else differs between them is said below it.
+    Runs on the same test images stand in one table; what else differs between them, such as the images that
+    they trained on, is said below it. Paths that hold no evaluation are left out and named.
 
     Args:
         paths: Folders that `xstars test` wrote, or their evaluation.json.
@@ -23,7 +24,7 @@ def compare(paths: list[str], out: str | None = None, figure: str | None = None)
         figure: File for the picture, such as comparison.png.
 
     Raises:
-        FileNotFoundError: If a path holds no evaluation.
+        FileNotFoundError: If no path holds an evaluation.
         ValueError: If a file is not that of an evaluation.
     """
     groups = group_runs(read_runs(paths))

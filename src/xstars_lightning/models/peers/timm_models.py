@@ -8,6 +8,7 @@ from typing import Any
 import timm
 from torch import nn
 
+from xstars_lightning.models.peers.plausible import check_standardized, warn_of_reflectance
 from xstars_lightning.models.peers.tokens import NetworkFeatures, file_tensors, load_tensors
 from xstars_lightning.models.stems import name_bands
 from xstars_lightning.sensors import Sensor
@@ -37,6 +38,8 @@ def open_timm(name: str, sensor: Sensor) -> NetworkFeatures:
         load_tensors(network, file_tensors(file), file)
     config = network.pretrained_cfg
     bands = name_bands(config["input_size"][0])
+    check_standardized(f"timm:{name}", sensor, bands, config["mean"], config["std"])
+    warn_of_reflectance(f"timm:{name}", sensor)
     digest = sha256(Path(file).read_bytes()).hexdigest() if file else None
     return NetworkFeatures(f"timm:{name}", sensor, bands, network, config["mean"], config["std"], digest)
 

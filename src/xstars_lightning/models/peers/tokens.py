@@ -1,17 +1,20 @@
 """Features of the networks of timm and of torchvision, and tensors of files for them."""
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
 from xstars_lightning.models.peers.extractor import FeatureExtractor, Features, Standardize, hash_tensors
+from xstars_lightning.models.pretrained import unwrap
 from xstars_lightning.models.weights import read_file
 from xstars_lightning.sensors import Sensor
 
 __all__ = ["NetworkFeatures", "file_tensors", "load_tensors"]
 
-_HEADS = ("head.", "head_", "heads.", "fc.", "classifier.")
+# Of networks, and of the ways in which they were trained.
+_HEADS = ("head.", "head_", "heads.", "fc.", "classifier.", "decoder_", "mask_token")
 
 
 class NetworkFeatures(FeatureExtractor):
@@ -61,6 +64,8 @@ class NetworkFeatures(FeatureExtractor):
         if tokens.ndim == 4:
             last = str(getattr(network, "output_fmt", "NCHW")).endswith("NHWC")
             return Features(None, tokens if last else tokens.permute(0, 2, 3, 1))
+        # Where timm normalises after pooling, forward_features gives tokens that are not normalised.
+        tokens = getattr(network, "fc_norm", nn.Identity())(tokens)
         first = getattr(network, "num_prefix_tokens", 0)
         side = self.patch_size or 1
         grid = (image.shape[-2] // side, image.shape[-1] // side)
@@ -76,27 +81,33 @@ def _patch_size(network: Any) -> int | None:
 
 
 def file_tensors(path: str) -> dict[str, Tensor]:
-    """Tensors of a file by name, out of ``state_dict`` or ``model`` if they stand in one.
+    """Tensors of a file by name; of a teacher and a student, the teacher's.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it cannot be read safely.
     """
-    content: Any = read_file(Path(path))[0]
-    for key in ("state_dict", "model"):
-        content = content.get(key, content)
-    return {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
+    return unwrap(read_file(Path(path))[0])
 
 
 def load_tensors(network: nn.Module, tensors: dict[str, Tensor], source: str) -> None:
-    """Put tensors into a network; only heads may be left over.
+    """Put tensors into a network; only heads, and what stands beside the network in a file, may be left over.
 
     Raises:
         ValueError: If one is missing, left over or of another shape.
     """
     own = network.state_dict()
+    prefix = _find_prefix(own, tensors)
+    tensors = {name.removeprefix(prefix): x for name, x in tensors.items() if name.startswith(prefix)}
     heads = [name for name in tensors if name not in own and name.startswith(_HEADS)]
     try:
         network.load_state_dict({name: x for name, x in tensors.items() if name not in heads})
     except RuntimeError as error:
         raise ValueError(f"{source} does not fit the network that it was said to be of. {error}") from error
+
+
+def _find_prefix(own: Iterable[str], names: Mapping[str, Tensor]) -> str:
+    """What stands before the names of a network in a file that holds all of it, such as ``backbone.``."""
+    own = tuple(own)
+    found = [name.removesuffix(own[0]) for name in names if name.endswith(own[0])]
+    return next((prefix for prefix in found if all(prefix + name in names for name in own)), "")

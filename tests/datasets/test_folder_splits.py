@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from xstars_lightning.datasets.eurosat import EuroSATRGB
+from xstars_lightning.datasets.class_folders import ClassFolders
 from xstars_lightning.evaluation import split_hash
 
 
@@ -20,7 +20,7 @@ def write_lists(folder, **rows):
 
 
 def test_default_split_is_stratified_and_complete(class_folders):
-    splits = {name: EuroSATRGB(class_folders, name) for name in ("train", "val", "test")}
+    splits = {name: ClassFolders(class_folders, name) for name in ("train", "val", "test")}
     assert {name: part.targets.bincount().tolist() for name, part in splits.items()} == {
         "train": [6, 6, 6],
         "val": [2, 2, 2],
@@ -31,18 +31,18 @@ def test_default_split_is_stratified_and_complete(class_folders):
 
 
 def test_split_is_seeded_hashed_and_mixed(class_folders):
-    first, again, other = (EuroSATRGB(class_folders, seed=seed) for seed in (0, 0, 1))
+    first, again, other = (ClassFolders(class_folders, seed=seed) for seed in (0, 0, 1))
     assert first.names == again.names
     assert first.split_hash == again.split_hash == split_hash(first.names) != other.split_hash
     assert first.targets.tolist() != sorted(first.targets.tolist())
 
 
-def test_sample_is_the_named_image_in_unit_range(class_folders):
-    dataset = EuroSATRGB(class_folders)
+def test_sample_is_the_named_image(class_folders):
+    dataset = ClassFolders(class_folders)
     for index in (0, 7):
         sample = dataset[index]
         with Image.open(class_folders / dataset.names[index]) as image:
-            expected = torch.from_numpy(np.array(image)).permute(2, 0, 1) / 255
+            expected = torch.from_numpy(np.array(image)).permute(2, 0, 1).float()
         torch.testing.assert_close(sample["image"], expected)
         assert sample["image"].dtype == torch.float32
         assert sample["label"].dtype == torch.long
@@ -51,25 +51,25 @@ def test_sample_is_the_named_image_in_unit_range(class_folders):
 
 def test_grey_images_become_rgb(class_folders):
     Image.fromarray(np.full((32, 32), 51, np.uint8)).save(class_folders / "Lake" / "Lake_0.jpg")
-    dataset = EuroSATRGB(class_folders, lists=write_lists(class_folders), split="train")
-    torch.testing.assert_close(dataset[0]["image"], torch.full((3, 32, 32), 0.2))
+    dataset = ClassFolders(class_folders, lists=write_lists(class_folders), split="train")
+    torch.testing.assert_close(dataset[0]["image"], torch.full((3, 32, 32), 51.0))
 
 
 def test_transforms_are_applied(class_folders):
-    dataset = EuroSATRGB(class_folders, transforms=lambda sample: sample | {"image": 1 - sample["image"]})
-    plain = EuroSATRGB(class_folders)
-    torch.testing.assert_close(dataset[3]["image"], 1 - plain[3]["image"])
+    dataset = ClassFolders(class_folders, transforms=lambda sample: sample | {"image": 255 - sample["image"]})
+    plain = ClassFolders(class_folders)
+    torch.testing.assert_close(dataset[3]["image"], 255 - plain[3]["image"])
 
 
 def test_lists_decide_members_order_and_labels(class_folders):
     lists = write_lists(class_folders, test=["Wood/Wood_3.jpg,Wood", "Field/Field_1.jpg,Lake"])
-    dataset = EuroSATRGB(class_folders, "test", lists)
+    dataset = ClassFolders(class_folders, "test", lists)
     assert dataset.names == ("Wood/Wood_3.jpg", "Field/Field_1.jpg")
     assert dataset.targets.tolist() == [2, 1]
 
 
 def test_plot_names_the_class(class_folders):
-    dataset = EuroSATRGB(class_folders)
+    dataset = ClassFolders(class_folders)
     sample = dataset[0] | {"prediction": torch.tensor(2)}
     title = dataset.plot(sample, suptitle="x").axes[0].get_title()
     assert title == f"label: {dataset.classes[int(sample['label'])]}\nprediction: Wood"
@@ -77,7 +77,7 @@ def test_plot_names_the_class(class_folders):
 
 @pytest.mark.parametrize("keep", [0, 20, 300, -100])
 def test_truncated_image_is_named(class_folders, keep):
-    dataset = EuroSATRGB(class_folders)
+    dataset = ClassFolders(class_folders)
     path = class_folders / dataset.names[4]
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(ValueError, match=path.name):
@@ -97,38 +97,38 @@ def test_truncated_image_is_named(class_folders, keep):
 )
 def test_list_errors(class_folders, row, error, message):
     with pytest.raises(error, match=message):
-        EuroSATRGB(class_folders, "test", write_lists(class_folders, test=[row]))
+        ClassFolders(class_folders, "test", write_lists(class_folders, test=[row]))
 
 
 def test_lists_are_needed_for_every_split(class_folders):
     lists = write_lists(class_folders)
     with pytest.raises(ValueError, match="train, val, test"):
-        EuroSATRGB(class_folders, "train", {"train": lists["train"], "test": lists["test"]})
+        ClassFolders(class_folders, "train", {"train": lists["train"], "test": lists["test"]})
     with pytest.raises(FileNotFoundError, match=r"nowhere\.csv"):
-        EuroSATRGB(class_folders, "train", lists | {"val": "nowhere.csv"})
+        ClassFolders(class_folders, "train", lists | {"val": "nowhere.csv"})
 
 
 def test_root_errors(class_folders, tmp_path):
     with pytest.raises(FileNotFoundError, match="missing"):
-        EuroSATRGB(tmp_path / "missing")
+        ClassFolders(tmp_path / "missing")
     with pytest.raises(FileNotFoundError, match="holds images"):
-        EuroSATRGB(class_folders / "Lake")
+        ClassFolders(class_folders / "Lake")
     with pytest.raises(ValueError, match="Unknown split 'dev'"):
-        EuroSATRGB(class_folders, "dev")
+        ClassFolders(class_folders, "dev")
 
 
 def test_class_too_small_to_split_is_named(class_folders):
     (class_folders / "Town").mkdir()
     (class_folders / "Lake" / "Lake_0.jpg").rename(class_folders / "Town" / "a.jpg")
     with pytest.raises(ValueError, match="'Town' has 1 samples"):
-        EuroSATRGB(class_folders)
+        ClassFolders(class_folders)
 
 
 def test_real_eurosat(real_data):
     root = real_data / "eurosat_rgb"
-    train = EuroSATRGB(root)
+    train = ClassFolders(root)
     assert (len(train), len(train.classes), train[0]["image"].shape) == (16200, 10, (3, 64, 64))
     # Pins the draw: published numbers name this hash.
     assert train.split_hash == "fa3f3b2cbf22012fce40961343178e79605e497c4d1d89fd18a60e3f4b814408"
     lists = {s: str(root / "splits_aitlas" / f"eurosat_{s}.csv") for s in ("train", "val", "test")}
-    assert [len(EuroSATRGB(root, s, lists)) for s in ("train", "val", "test")] == [16200, 5400, 5400]
+    assert [len(ClassFolders(root, s, lists)) for s in ("train", "val", "test")] == [16200, 5400, 5400]
