@@ -18,8 +18,8 @@ $(VENV)/installed: pyproject.toml
 run: $(VENV)/installed  ## pretrain on the embedded simulated scenes, about 5 minutes on 2 cores
 	$(BIN)/xstars fit --config configs/pretrain.yaml
 
-test: $(VENV)/installed  ## run the tests
-	$(BIN)/pytest
+test: $(VENV)/installed  ## run the tests, two files at once
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
 
 lint: $(VENV)/installed  ## check style, types and layers
 	$(BIN)/ruff check

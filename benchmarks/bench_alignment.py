@@ -1,15 +1,13 @@
 """The alignment branch in batched products against the way of the X-STARS release, a loop over tokens.
 
 The branch is a forward and backward pass of the encoder for the whole windows of two sensors, of the heads
-and of the loss, in float32. Four ways, in turn:
+and of the loss, in float32. Three ways, in turn:
 
 - release: attention without fused kernels, a pass per sensor, three heads and the loss token by token, its
   gradient restored.
 - same: our encoder, and the same heads and loss for all tokens at once. Equal losses show that it is the same
   function.
 - ours: our encoder, one shared head, and the loss that XStars takes by default.
-- added: what alignment adds to a step of XStars. It takes the tokens that DINO has of both global crops,
-  twice as many places, and has no pass of the encoder for itself.
 
     python benchmarks/bench_alignment.py
 """
@@ -59,20 +57,10 @@ def ways_of(backbone: str, windows: int) -> dict[str, Callable[[], Tensor]]:
         (loss,) = shared({name: TokenViews(x, valid, present) for name, x in views}, {}).values()
         return loss
 
-    with torch.no_grad():
-        crops = {name: x.repeat(2, 1, 1) for name, x in zip(SENSORS, tokens(), strict=True)}
-
-    def added() -> Tensor:
-        leaves = {name: x.detach().requires_grad_() for name, x in crops.items()}
-        views = {name: TokenViews(x, valid.repeat(2, 1), present) for name, x in leaves.items()}
-        (loss,) = shared(views, {}).values()
-        return loss
-
     ways = {
         "release": lambda: heads(*(plain(image) for image in standardized)),
         "same": lambda: heads.batched(*tokens()),
         "ours": ours,
-        "added": added,
     }
     modules = (encoder, plain, heads, shared)
     return {name: lambda way=way: _with_gradient(way, modules) for name, way in ways.items()}
@@ -101,7 +89,6 @@ def main() -> None:
                     "batch": windows,
                     "release / same": measured.ratio("release", "same"),
                     "release / ours": measured.ratio("release", "ours"),
-                    "release / added": measured.ratio("release", "added"),
                     "goal": GOAL,
                     "loss, release": measured.values["release"],
                     "loss, same": measured.values["same"],
