@@ -1,3 +1,4 @@
+import ctypes
 import platform
 import subprocess
 import sys
@@ -46,3 +47,12 @@ def test_loaders_return_blocks_in_their_workers(two_sensors):
     dm = CrossSensorDataModule(paths, sensors, window=240, batch_size=4, windows_per_epoch=16)
     dm.setup("validate")
     assert dm.train_dataloader().worker_init_fn is return_blocks
+
+
+def test_other_systems_are_left_alone(monkeypatch):
+    def refuse(name):
+        raise TypeError("no library of the process itself")
+
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(ctypes, "CDLL", refuse)
+    assert return_blocks() is False

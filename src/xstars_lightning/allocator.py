@@ -1,6 +1,7 @@
 """What glibc's allocator does with large blocks of memory, by process."""
 
 import ctypes
+import sys
 
 __all__ = ["keep_blocks", "return_blocks"]
 
@@ -38,5 +39,7 @@ def return_blocks(worker: int = 0) -> bool:
 
 
 def _set(options: dict[int, int]) -> bool:
+    if sys.platform != "linux":  # Windows has no library of the process itself to ask
+        return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     return mallopt is not None and all(mallopt(option, value) == 1 for option, value in options.items())
