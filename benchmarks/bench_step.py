@@ -32,7 +32,7 @@ from measure import machine, spread
 from ours import SENSORS, OurStep, batch
 from peers.release_step import ReleaseStep, standardized
 from peers.torchgeo_step import TorchGeoStep
-from processes import in_fresh_process, resident_mb
+from processes import in_fresh_process, resident_mb, settled_mb
 from xstars_lightning.allocator import keep_blocks
 
 BACKBONES = ("vit_tiny_patch16_224", "vit_small_patch16_224")
@@ -41,20 +41,22 @@ ROUNDS, STEPS = {SMALL: 3, LARGE: 2}, {SMALL: 2, LARGE: 1}
 GOALS = {"time": 1.6, "memory": 0.7}
 
 
-def ours(backbone: str, windows: int, **options: Any) -> Callable[[], float]:
+def ours(backbone: str, windows: int, device: str = "cpu", **options: Any) -> Callable[[], float]:
     """Our step."""
-    step = OurStep(backbone, **options)
-    views = step.task.views(batch(SENSORS, windows))
+    step = OurStep(backbone, device=device, **options)
+    views = step.task.views(batch(SENSORS, windows, device=device))
     return lambda: step(views)
 
 
-def release(backbone: str, windows: int) -> Callable[[], float]:
+def release(
+    backbone: str, windows: int, device: str = "cpu", precision: torch.dtype | None = None
+) -> Callable[[], float]:
     """The release's, of the same views, and of whole windows of 224 pixels for its alignment."""
-    encoder, images = OurStep(backbone).task.model, batch(SENSORS, windows)
-    views = standardized(encoder, OurStep(backbone).task.views(images))
+    task, images = OurStep(backbone, device=device).task, batch(SENSORS, windows, device=device)
+    views = standardized(task.model, task.views(images))
     whole = {name: F.interpolate(images[f"image_{name}"], 224) for name in SENSORS}
-    whole = {name: encoder.standardize[name](image) for name, image in whole.items()}
-    step = ReleaseStep(backbone)
+    whole = {name: task.model.standardize[name](image) for name, image in whole.items()}
+    step = ReleaseStep(backbone, precision=precision).to(device)
     return lambda: step.step(views, whole)
 
 
@@ -73,6 +75,7 @@ WAYS: dict[str, Callable[[str, int], Callable[[], float]]] = {
     "release, kept blocks": release,
     "ours, checkpointed": lambda *case: ours(*case, gradient_checkpointing=True),
     "ours, glibc's defaults": ours,
+    "ours, bf16": lambda *case: ours(*case, precision=torch.bfloat16),
     "ours, global crops": lambda *case: ours(*case, local_crops=0),
     "TorchGeo": torchgeo,
 }
@@ -83,7 +86,7 @@ def measure(way: str, backbone: str, windows: int) -> dict[str, float]:
     """Median seconds of some steps in this process, and the memory in MB that they need."""
     torch.manual_seed(0)
     step, times = WAYS[way](backbone, windows), []
-    before, _ = resident_mb()
+    before = settled_mb()
     for _ in range(STEPS[windows] + 1):
         start = time.perf_counter()
         step()
@@ -138,7 +141,7 @@ def compare(backbone: str, windows: int) -> dict[str, Any]:
 
 
 def compare_rest(backbone: str) -> dict[str, Any]:
-    """TorchGeo's step against ours, and what two options of ours bring."""
+    """TorchGeo's step against ours, and what options of ours bring."""
     rest = in_turn([way for way in WAYS if not way.startswith("release")], backbone, SMALL, ROUNDS[LARGE])
     seconds, memory = ({way: x[key] for way, x in rest.items()} for key in ("seconds", "MB"))
     again, plain = "ours, checkpointed", "ours"
@@ -150,6 +153,8 @@ def compare_rest(backbone: str) -> dict[str, Any]:
         "memory, glibc's defaults / kept blocks": ratio(memory["ours, glibc's defaults"], memory[plain]),
         "time, checkpointed / not": ratio(seconds[again], seconds[plain]),
         "memory, checkpointed / not": ratio(memory[again], memory[plain]),
+        "time, bf16 / float32": ratio(seconds["ours, bf16"], seconds[plain]),
+        "memory, bf16 / float32": ratio(memory["ours, bf16"], memory[plain]),
     }
 
 

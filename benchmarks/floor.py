@@ -55,24 +55,31 @@ def floor_of(step: Callable[[], Any], product: float, copy: float) -> Floor:
     return Floor(counter.get_total_flops(), sum(kept.values()), product, copy)
 
 
-def bare_product(rows: int = 6304, width: int = 384) -> float:
-    """Operations per second of the product of a transformer's second layer, float32."""
-    a, b = torch.randn(rows, width), torch.randn(width, 4 * width)
-    out = torch.empty(rows, 4 * width)
+def bare_product(
+    rows: int = 6304, width: int = 384, device: str = "cpu", precision: torch.dtype = torch.float32
+) -> float:
+    """Operations per second of the product of a transformer's second layer."""
+    a, b = (
+        torch.randn(shape, dtype=precision, device=device) for shape in ((rows, width), (width, 4 * width))
+    )
+    out = torch.empty(rows, 4 * width, dtype=precision, device=device)
     return 2 * rows * width * 4 * width / _fastest(lambda: torch.mm(a, b, out=out))
 
 
-def bare_copy(megabytes: int = 256) -> float:
+def bare_copy(megabytes: int = 256, device: str = "cpu") -> float:
     """Bytes per second, read and written, of a copy from memory to memory."""
-    source = torch.ones(megabytes * 2**18)
+    source = torch.ones(megabytes * 2**18, device=device)
     target = torch.empty_like(source)
     return 2 * source.nbytes / _fastest(lambda: target.copy_(source))
 
 
 def _fastest(work: Callable[[], Any]) -> float:
+    """Seconds until the device has finished, in the best of some rounds."""
     times = []
-    for _ in range(ROUNDS):
+    for _ in range(ROUNDS + 1):  # the first may have to load kernels
         start = time.perf_counter()
         work()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
         times.append(time.perf_counter() - start)
     return min(times)

@@ -28,6 +28,8 @@ class OurStep:
         backbone: Name of a timm vision transformer.
         sensors: Two sensors, or more.
         prototypes: Outputs of DINO's head.
+        device: Where the model is; views must be there too.
+        precision: Type of autocast in the forward passes; None for none.
         **options: Others of XStars.
     """
 
@@ -36,16 +38,21 @@ class OurStep:
         backbone: str,
         sensors: Mapping[str, Sensor] = SENSORS,
         prototypes: int = 65536,
+        device: str = "cpu",
+        precision: torch.dtype | None = None,
         **options: object,
     ) -> None:
         fixed = {"prototypes": prototypes, "drop_path_rate": 0.0}
         self.task = Task(dict(sensors), windows=10_000, backbone=backbone, **fixed, **options)  # type: ignore[arg-type]
+        self.task.to(device)
         self.optimizer = self.task.configure_optimizers()
+        self.precision = precision
 
     def __call__(self, views: Mapping[str, Views]) -> float:
         """Take the step; the loss."""
         self.optimizer.zero_grad(set_to_none=True)
-        loss = self.task.losses(views)["train_loss"]
+        with torch.autocast(self.task.device.type, self.precision, enabled=self.precision is not None):
+            loss = self.task.losses(views)["train_loss"]
         loss.backward()
         nn.utils.clip_grad_norm_(self.task.parameters(), 3.0)
         self.optimizer.step()
@@ -53,7 +60,9 @@ class OurStep:
         return float(loss.detach())
 
 
-def batch(sensors: Mapping[str, Sensor], windows: int, side: int = 256) -> dict[str, Tensor]:
+def batch(
+    sensors: Mapping[str, Sensor], windows: int, side: int = 256, device: str = "cpu"
+) -> dict[str, Tensor]:
     """Windows of every sensor; side by side they show the same ground, as far as random pixels can."""
     generator = torch.Generator().manual_seed(0)
     ground = torch.rand(windows, 1, side, side, generator=generator)
@@ -62,4 +71,4 @@ def batch(sensors: Mapping[str, Sensor], windows: int, side: int = 256) -> dict[
         tint = torch.rand(windows, len(sensor.bands), 1, 1, generator=generator)
         found[f"image_{name}"] = (ground + tint) / 2
         found[f"valid_{name}"] = torch.ones(windows, 1, side, side, dtype=torch.bool)
-    return found
+    return {name: value.to(device) for name, value in found.items()}

@@ -1,5 +1,7 @@
 """Parts of a benchmark in processes of their own, so that each one's memory can be told."""
 
+import ctypes
+import gc
 import json
 import subprocess
 import sys
@@ -23,6 +25,14 @@ def resident_mb() -> tuple[float, float]:
     """
     fields = fields_of("/proc/self/status")
     return fields["VmRSS"], fields["VmHWM"]
+
+
+def settled_mb() -> float:
+    """Memory of this process once all that it no longer needs is given back to the system."""
+    gc.collect()
+    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
+        trim(0)
+    return resident_mb()[0]
 
 
 def shares_mb(process: int | str) -> tuple[float, float]:

@@ -2,6 +2,8 @@
 
 from torch import Tensor, nn
 
+from xstars_lightning.models.recompute import linear_of_activation
+
 __all__ = ["AlignmentHead"]
 
 
@@ -22,5 +24,5 @@ class AlignmentHead(nn.Sequential):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Tokens (..., D) -> embeddings (..., P), not normalised."""
-        embeddings: Tensor = super().forward(tokens)
-        return embeddings
+        enter, activation, leave = self
+        return linear_of_activation(activation, leave, enter(tokens))

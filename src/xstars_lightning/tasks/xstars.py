@@ -11,6 +11,7 @@ from torch import Tensor
 
 from xstars_lightning.losses import CrossSensorDINOLoss, MSADLoss
 from xstars_lightning.models import AlignmentHead, BandRule, Pretrained, read_weights
+from xstars_lightning.models.recompute import recompute_activations
 from xstars_lightning.sensors import Sensor, resolve_sensors
 from xstars_lightning.tasks.alignment import Alignment
 from xstars_lightning.tasks.checks import check_batch, check_options, sizes_by_sensor
@@ -136,7 +137,10 @@ class XStars(TeacherStudent):
         self.image_sizes = sizes_by_sensor("image_size", p["image_size"], sensors)
         shape = (p["backbone"], p["drop_path_rate"], p["head_dim"], p["prototypes"])
         self.build_pair(sensors, *shape, pretrained)
-        self.model.trunk.set_grad_checkpointing(p["gradient_checkpointing"])
+        if p["gradient_checkpointing"]:
+            self.model.trunk.set_grad_checkpointing()
+        else:
+            recompute_activations(self.model.trunk)
         self.views = MultiCrop(
             sensors,
             self.image_sizes,
