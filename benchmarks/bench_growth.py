@@ -1,9 +1,11 @@
 """How time and memory of a training step grow, one chart; and what a second process brings.
 
 Every point is a process of its own: ViT-Tiny, float32, 2 global crops and 2 local ones half as large, and
-all but one of batch 8, crops of 112 pixels (50 tokens), 2 sensors and 4,096 prototypes. Memory is that of
-the step: its peak less what was there before the first one. The second process trains on as many windows
-again, gradients averaged by DDP over gloo, each process with one thread.
+all but one of batch 8, crops of 112 pixels (50 tokens), 2 sensors and 4,096 prototypes. That one point, the
+base, is on every axis; time and memory are ratios to it in the same round over the axis, of which there are
+three. Memory is that of the step: its peak less what was there before the first one. The second process
+trains on as many windows again, others, gradients averaged by DDP over gloo, each process with one thread;
+the efficiency is the time of one process over that of two.
 
     python benchmarks/bench_growth.py [figure]
 """
@@ -24,14 +26,14 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from measure import machine, spread
+from measure import Spread, spread
 from ours import OurStep, batch
-from processes import in_fresh_process, resident_mb
+from processes import in_fresh_process, resident_mb, settled_mb
 from xstars_lightning.allocator import keep_blocks
 from xstars_lightning.sensors import CATALOGUE
 from xstars_lightning.transforms import Views
 
-STEPS = 5
+STEPS, ROUNDS = 4, 2
 FIGURE = Path(__file__).parents[1] / "docs" / "growth.png"
 
 
@@ -54,7 +56,7 @@ class Size:
 
 AXES: dict[str, tuple[int, ...]] = {
     "batch": (2, 4, 8, 16, 32),
-    "side": (64, 96, 128, 160, 224),
+    "side": (64, 96, 112, 160, 224),
     "sensors": (1, 2, 3, 4),
     "prototypes": (1024, 4096, 16384, 65536),
 }
@@ -69,17 +71,18 @@ LABELS = {
 def measure(size: Size) -> dict[str, float]:
     """Seconds of a step, the median, and MB."""
     step, views = _prepare(size)
-    before, _ = resident_mb()
+    before = settled_mb()
     times = _times(lambda: step(views))
     return {"seconds": statistics.median(times), "MB": resident_mb()[1] - before}
 
 
-def _prepare(size: Size) -> tuple[OurStep, dict[str, Views]]:
+def _prepare(size: Size, rank: int = 0) -> tuple[OurStep, dict[str, Views]]:
     torch.manual_seed(0)
     sensors = {f"sensor{n}": CATALOGUE["aerial_rgb"] for n in range(size.sensors)}
     sides = {"image_size": size.side, "local_size": size.side // 32 * 16, "local_crops": 2}
     step = OurStep("vit_tiny_patch16_224", sensors, size.prototypes, **sides)
-    return step, step.task.views(batch(sensors, size.batch))
+    torch.manual_seed(rank)
+    return step, step.task.views(batch(sensors, size.batch, seed=rank))
 
 
 def _times(step: Callable[[], Any]) -> list[float]:
@@ -109,7 +112,7 @@ def one_of(rank: int, processes: int, port: int) -> dict[str, Any]:
     torch.set_num_threads(1)
     address = f"tcp://127.0.0.1:{port}"
     torch.distributed.init_process_group("gloo", address, rank=rank, world_size=processes)
-    step, views = _prepare(Size())
+    step, views = _prepare(Size(), rank)
     module = DistributedDataParallel(_Loss(step.task))
 
     def train() -> None:
@@ -131,6 +134,8 @@ def together(processes: int) -> list[float]:
     commands = [[sys.executable, __file__, str(rank), str(processes), port] for rank in range(processes)]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for command in commands]
     outputs = [process.communicate()[0] for process in running]
+    if any(process.returncode for process in running):
+        raise RuntimeError(f"Of {processes} processes some ended with an error, which stands above.")
     return json.loads(outputs[0].splitlines()[-1])["times"]
 
 
@@ -139,45 +144,51 @@ def shown(axis: str, values: Sequence[int]) -> list[int]:
     return [(value // 16) ** 2 if axis == "side" else value for value in values]
 
 
-def plot(points: Mapping[str, list[dict[str, float]]], path: Path) -> None:
+def grow(axis: str) -> list[dict[str, Any]]:
+    """A row for every point of an axis: its time and memory, as ratios to those of the base in each round."""
+    values = AXES[axis]
+    sizes = [replace(Size(), **{axis: value}) for value in values]
+    rounds = [
+        [in_fresh_process(__file__, *map(str, vars(size).values())) for size in sizes] for _ in range(ROUNDS)
+    ]
+    base = values.index(getattr(Size(), axis))
+
+    def ratio(point: int, key: str) -> Spread:
+        return spread([points[point][key] / points[base][key] for points in rounds])
+
+    return [
+        {"axis": LABELS[axis], "value": value, "time": ratio(point, "seconds"), "memory": ratio(point, "MB")}
+        for point, value in enumerate(shown(axis, values))
+    ]
+
+
+def plot(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Time and memory, a panel for each axis."""
     figure = Figure(figsize=(14, 3.4), layout="constrained")
-    for axes, (name, values) in zip(figure.subplots(1, len(AXES)), AXES.items(), strict=True):
-        values = shown(name, values)
-        axes.plot(values, [point["seconds"] for point in points[name]], "o-", color="tab:blue")
-        axes.set(xlabel=LABELS[name], ylim=(0, None))
-        axes.set_ylabel("seconds per step", color="tab:blue")
-        memory = axes.twinx()
-        memory.plot(values, [point["MB"] / 1000 for point in points[name]], "s--", color="tab:orange")
-        memory.set_ylim(0, None)
-        memory.set_ylabel("GB for the step", color="tab:orange")
+    for axes, (name, label) in zip(figure.subplots(1, len(LABELS)), LABELS.items(), strict=True):
+        points = [row for row in rows if row["axis"] == label]
+        for key, style in (("time", "o-"), ("memory", "s--")):
+            axes.plot([x["value"] for x in points], [x[key]["median"] for x in points], style, label=key)
+        axes.axhline(1, color="0.8", zorder=0)
+        axes.set(xlabel=label, ylim=(0, None))
         if name == "prototypes":
             axes.set_xscale("log", base=2)
-    figure.suptitle("Growth of a training step: ViT-Tiny, batch 8, 112 pixels, 2 sensors, 4,096 prototypes")
+    figure.axes[0].set_ylabel("of the base")
+    figure.axes[0].legend()
+    figure.suptitle("Growth of a training step; the base is batch 8, 49 tokens, 2 sensors, 4,096 prototypes")
     figure.savefig(path, dpi=110)
 
 
 def main(figure: Path = FIGURE) -> None:
     """Print one JSON object, write the chart."""
-    points = {}
-    for axis, values in AXES.items():
-        sizes = [replace(Size(), **{axis: value}) for value in values]
-        points[axis] = [in_fresh_process(__file__, *(str(x) for x in vars(size).values())) for size in sizes]
-        print(axis, points[axis], flush=True)
-    plot(points, figure)
+    rows = []
+    for axis in AXES:
+        rows += grow(axis)
+        print(axis, rows[-len(AXES[axis]) :], flush=True)
+    plot(rows, figure)
     one, two = together(1), together(2)
-    rows = [
-        {"axis": LABELS[axis], "value": value, "seconds": round(p["seconds"], 3), "MB": round(p["MB"])}
-        for axis, values in AXES.items()
-        for value, p in zip(shown(axis, values), points[axis], strict=True)
-    ]
-    processes = {
-        "1 process, seconds": spread(one),
-        "2 processes, seconds": spread(two),
-        "efficiency": round(statistics.median(one) / statistics.median(two), 2),
-    }
-    result = {"benchmark": "Growth", "machine": machine(), "rows": rows, "processes": [processes]}
-    print(json.dumps(result))
+    processes = {"processes": 2, "efficiency": spread([a / b for a, b in zip(one, two, strict=True)])}
+    print(json.dumps({"benchmark": "Growth", "rows": rows, "processes": [processes]}))
 
 
 if __name__ == "__main__":

@@ -1,28 +1,31 @@
 """Training in bf16, on a GPU if there is one and else, in small, on the CPU.
 
 The steps of bench_step.py and the alignment branch of bench_alignment.py with forward passes in bf16 by
-autocast; steps in processes of their own, in turn. Memory is what a step needs at its peak. The share of the
-product's rate is the operations of our step over those of a bare product of bf16 matrices in the same time:
-its model-FLOPs utilisation, with a ceiling that was measured. The largest costs are shares of the profiled
-time of a step. Images per second count the windows of both sensors, each with all its crops, and are given
-on a GPU only. Of bf16 a CPU gains something if it has units for it.
+autocast, both on views that are there; steps in processes of their own, in turn. Memory is what a step needs
+at its peak. The share of the product's rate is the operations of our step over those of a bare product of
+bf16 matrices in the same time: its model-FLOPs utilisation, with a ceiling that was measured. The share of
+views is the time in which that device makes them, of that and the step. The largest costs are shares of the
+profiled time of a step. Images per second count the windows of both sensors, each with all its crops, and
+are given on a GPU only. Of bf16 a CPU gains something if it has units for it.
 
-    python benchmarks/bench_mixed.py
+    python benchmarks/bench_mixed.py [backbone batch]
 """
 
 import json
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
+from torch.autograd import DeviceType
 
 from bench_alignment import ways_of
 from bench_step import ours, ratio, release
-from floor import bare_copy, bare_product, floor_of
-from measure import in_turn, machine
+from floor import bare_copy, bare_product, fastest, floor_of
+from measure import in_turn
+from ours import SENSORS, OurStep, batch
 from processes import in_fresh_process, resident_mb, settled_mb
 from xstars_lightning.allocator import keep_blocks
 
@@ -32,7 +35,7 @@ SMALL, BASE = "vit_small_patch16_224", "vit_base_patch16_224"
 CASES = [(backbone, windows) for backbone in (SMALL, BASE) for windows in (64, 128, 256, 512)]
 CASES = CASES if GPU else [(SMALL, 8)]
 STEPS, ROUNDS = 10 if GPU else 2, 3
-GOALS = {"time, alignment": 8, "time, step": 3, "share of the product's rate": 0.5}  # on a GPU
+GOALS = {"time, alignment": 8, "time, step": 3, "share of the product's rate": 0.5}
 BF16: dict[str, Any] = {"device": DEVICE, "precision": torch.bfloat16}
 WAYS = {"ours": ours, "release": release}
 TOO_MUCH = "out of memory"
@@ -41,9 +44,13 @@ TOO_MUCH = "out of memory"
 def measure(way: str, backbone: str, windows: int) -> dict[str, float]:
     """Median seconds of some steps in this process and the MB that they need; nothing if that is too much."""
     torch.manual_seed(0)
-    step, times = WAYS[way](backbone, windows, **BF16), []
-    before = torch.cuda.memory_allocated() / 1e6 if GPU else settled_mb()
+    times = []
     try:
+        step = WAYS[way](backbone, windows, **BF16)
+        before = settled_mb()
+        if GPU:
+            torch.cuda.reset_peak_memory_stats()
+            before = torch.cuda.memory_allocated() / 1e6
         for _ in range(STEPS + 1):
             start = time.perf_counter()
             step()  # returns a number, for which the device must have finished
@@ -55,24 +62,28 @@ def measure(way: str, backbone: str, windows: int) -> dict[str, float]:
 
 
 def align(backbone: str, windows: int) -> dict[str, Any]:
-    """How many times as long the release's alignment branch takes as ours; nothing if it needs too much."""
+    """How many times as long the release's alignment branch takes as ours."""
     try:
         measured = in_turn(ways_of(backbone, windows, **BF16), ROUNDS)
     except torch.OutOfMemoryError:
-        return {}
-    return {
-        f"time, alignment, release / {way}": measured.ratio("release", way) for way in ("ours", "in a step")
-    }
+        return {"time, alignment, release / ours": TOO_MUCH}
+    return {"time, alignment, release / ours": measured.ratio("release", "ours")}
 
 
 def facts(backbone: str, windows: int) -> dict[str, Any]:
-    """Seconds that the operations of our step would take as bare products; the largest costs."""
-    step = ours(backbone, windows, **BF16)
+    """Seconds that the operations of our step take as bare products, those of views; the largest costs."""
+    our_step, images = OurStep(backbone, **BF16), batch(SENSORS, windows, device=DEVICE)
+    views = our_step.task.views(images)
+
+    def step() -> float:
+        return our_step(views)
+
     step()
     product = bare_product(*((8192, 8192) if GPU else (6304, 384)), **BF16)
     floor = floor_of(step, product, bare_copy(device=DEVICE))
     return {
-        "seconds of bare products": floor.operations / floor.product,
+        "products": floor.operations / floor.product,
+        "views": fastest(lambda: our_step.task.views(images)),
         "largest costs": largest_costs(step),
     }
 
@@ -81,8 +92,10 @@ def largest_costs(step: Callable[[], float], number: int = 3) -> str:
     """Names and shares of the operations in which a step spends most of its time."""
     with torch.profiler.profile() as profile:
         step()
-    kind = f"self_{'device' if GPU else 'cpu'}_time_total"
-    spent = {event.key: getattr(event, kind) for event in profile.key_averages()}
+    # An operation and the kernel that it starts are both listed, with the same time on the device.
+    place, kind = (DeviceType.CUDA, "device") if GPU else (DeviceType.CPU, "cpu")
+    events = [x for x in profile.key_averages() if x.device_type == place and not x.is_user_annotation]
+    spent = {event.key: getattr(event, f"self_{kind}_time_total") for event in events}
     largest = sorted(spent, key=spent.__getitem__, reverse=True)[:number]
     return ", ".join(f"{name} {spent[name] / sum(spent.values()):.0%}" for name in largest)
 
@@ -95,31 +108,38 @@ def compare(backbone: str, windows: int) -> dict[str, Any]:
     mine, theirs = ([one[way] for one in rounds] for way in ("ours", "release"))
     if not all(mine):
         return row | {"MB, ours": TOO_MUCH}
-    for name, key in (("time, step", "seconds"), ("memory, release / ours", "MB")):
+    for name, key in (("time, release / ours", "seconds"), ("memory, release / ours", "MB")):
         row[name] = ratio(*([x[key] for x in side] for side in (theirs, mine))) if all(theirs) else TOO_MUCH
-    taken = statistics.median(x["seconds"] for x in mine)
     row["MB, ours"] = round(statistics.median(x["MB"] for x in mine))
+    taken = statistics.median(x["seconds"] for x in mine)
     row |= {"images per second": round(2 * windows / taken)} if GPU else {}
     counted = in_fresh_process(__file__, "facts", *case)
-    row["share of the product's rate"] = round(counted.pop("seconds of bare products") / taken, 2)
-    return row | in_fresh_process(__file__, "align", *case) | counted
+    row["share of the product's rate"] = round(counted["products"] / taken, 2)
+    row["share of views"] = round(counted["views"] / (counted["views"] + taken), 3)
+    row["largest costs"] = counted["largest costs"]
+    return row | in_fresh_process(__file__, "align", *case)
 
 
-def main() -> None:
+def main(cases: Iterable[tuple[str, int]]) -> None:
     """Print one JSON object."""
     rows = []
-    for backbone, windows in CASES:
+    for backbone, windows in cases:
         rows.append(compare(backbone, windows))
         print(rows[-1], flush=True)
-    print(json.dumps({"benchmark": "Mixed precision", "goals": GOALS, "machine": machine(), "rows": rows}))
+    print(json.dumps({"benchmark": "Mixed precision", "goals on a GPU": GOALS, "rows": rows}))
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 1:
-        main()
+    if len(sys.argv) <= 3:
+        main([(sys.argv[1], int(sys.argv[2]))] if len(sys.argv) == 3 else CASES)
     else:
         keep_blocks()
         part, backbone, windows = sys.argv[1:]
-        case = backbone, int(windows)
-        others = {"facts": facts, "align": align}
-        print(json.dumps(others[part](*case) if part in others else measure(part, *case)))
+        parts = {"facts": facts, "align": align}
+        print(
+            json.dumps(
+                parts[part](backbone, int(windows))
+                if part in parts
+                else measure(*sys.argv[1:3], int(windows))
+            )
+        )

@@ -6,9 +6,10 @@ passes the trunk by sensor and size of crop, without fused attention, passes eac
 its alignment, and computes that token by token, its gradient restored. With equal weights the DINO losses are
 equal, which shows that the same is learned; the alignments are two different formulas.
 
-Ours and the release's take their turns in processes of their own, since both do not fit in memory at once.
-The first step of each does not count. Ours keeps freed blocks of memory, as the command line does on the CPU;
-the release has glibc's defaults, as it has when it is run, and for the smaller batch kept blocks as well.
+Ours and the release's take their turns in processes of their own, since both do not fit in memory at once,
+now one first and now the other. The first step of each does not count. Ours keeps freed blocks of memory, as
+the command line does on the CPU; the release has glibc's defaults, as it has when it is run, and then kept
+blocks as well, so that it can be told what the step brings and what the allocator.
 Memory is that of the step: the peak of the process less what it had before its first step. TorchGeo's MoCo v3
 has two passes of a student and two of a teacher like DINO on global crops alone; it is compared with a step
 of ours without local crops, on the same number of images, all else equal.
@@ -23,12 +24,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
+from unittest.mock import patch
 
 import torch
 import torch.nn.functional as F
 
 from floor import Floor, bare_copy, bare_product, floor_of
-from measure import machine, spread
+from measure import spread
 from ours import SENSORS, OurStep, batch
 from peers.release_step import ReleaseStep, standardized
 from peers.torchgeo_step import TorchGeoStep
@@ -69,12 +71,19 @@ def torchgeo(backbone: str, windows: int) -> Callable[[], float]:
     return lambda: step.step(pairs)
 
 
+def keep_activations(prepare: Callable[[], Callable[[], float]]) -> Callable[[], float]:
+    """A step whose perceptrons keep their activations for the gradient, as timm's do."""
+    with patch("xstars_lightning.tasks.xstars.recompute_activations"):
+        return prepare()
+
+
 WAYS: dict[str, Callable[[str, int], Callable[[], float]]] = {
     "ours": ours,
     "release": release,
     "release, kept blocks": release,
     "ours, checkpointed": lambda *case: ours(*case, gradient_checkpointing=True),
     "ours, glibc's defaults": ours,
+    "ours, activations kept": lambda *case: keep_activations(lambda: ours(*case)),
     "ours, bf16": lambda *case: ours(*case, precision=torch.bfloat16),
     "ours, global crops": lambda *case: ours(*case, local_crops=0),
     "TorchGeo": torchgeo,
@@ -105,7 +114,9 @@ def facts(backbone: str, windows: int) -> dict[str, float]:
             "DINO loss, ours": float(step.task.losses(views)["train_dino"]),
             "DINO loss, release": float(peer.dino(standardized(step.task.model, views))),
         }
-    floor = floor_of(lambda: step(views), bare_product(), bare_copy())
+    # The student's weights, their gradients and two moments, and the teacher's weights.
+    state = 5 * sum(x.nbytes for x in step.task.parameters() if x.requires_grad)
+    floor = floor_of(lambda: step(views), bare_product(), bare_copy(), state)
     return {**dino, **vars(floor)}
 
 
@@ -114,8 +125,8 @@ def in_turn(
 ) -> dict[str, dict[str, list[float]]]:
     """Seconds and MB of every round, by way."""
     found: dict[str, dict[str, list[float]]] = {way: {"seconds": [], "MB": []} for way in ways}
-    for _ in range(rounds):
-        for way in ways:
+    for turn in range(rounds):
+        for way in reversed(ways) if turn % 2 else ways:
             for key, value in in_fresh_process(__file__, way, backbone, str(windows)).items():
                 found[way][key].append(value)
     return found
@@ -129,12 +140,11 @@ def ratio(one: Sequence[float], other: Sequence[float]) -> dict[str, float]:
 def compare(backbone: str, windows: int) -> dict[str, Any]:
     """A row: the release against ours."""
     ways = [way for way in WAYS if way == "ours" or way.startswith("release")]
-    found = in_turn(ways[: 3 if windows == SMALL else 2], backbone, windows, ROUNDS[windows])
-    mine, theirs = found["ours"], found["release"]
+    found = in_turn(ways, backbone, windows, ROUNDS[windows])
+    mine, theirs, kept = (found[way] for way in ways)
     row: dict[str, Any] = {"backbone": backbone, "batch": windows}
     row["time, release / ours"] = ratio(theirs["seconds"], mine["seconds"])
-    if (kept := found.get("release, kept blocks")) is not None:
-        row["time, release with kept blocks / ours"] = ratio(kept["seconds"], mine["seconds"])
+    row["time, release with kept blocks / ours"] = ratio(kept["seconds"], mine["seconds"])
     row["memory, ours / release"] = ratio(mine["MB"], theirs["MB"])
     row["MB, ours"], row["MB, release"] = (round(statistics.median(x["MB"])) for x in (mine, theirs))
     return row | {"seconds": statistics.median(mine["seconds"])}
@@ -144,7 +154,7 @@ def compare_rest(backbone: str) -> dict[str, Any]:
     """TorchGeo's step against ours, and what options of ours bring."""
     rest = in_turn([way for way in WAYS if not way.startswith("release")], backbone, SMALL, ROUNDS[LARGE])
     seconds, memory = ({way: x[key] for way, x in rest.items()} for key in ("seconds", "MB"))
-    again, plain = "ours, checkpointed", "ours"
+    again, plain, lean = "ours, checkpointed", "ours", "ours, activations kept"
     return {
         "backbone": backbone,
         "batch": SMALL,
@@ -153,6 +163,8 @@ def compare_rest(backbone: str) -> dict[str, Any]:
         "memory, glibc's defaults / kept blocks": ratio(memory["ours, glibc's defaults"], memory[plain]),
         "time, checkpointed / not": ratio(seconds[again], seconds[plain]),
         "memory, checkpointed / not": ratio(memory[again], memory[plain]),
+        "time, activations kept / computed again": ratio(seconds[lean], seconds[plain]),
+        "memory, activations kept / computed again": ratio(memory[lean], memory[plain]),
         "time, bf16 / float32": ratio(seconds["ours, bf16"], seconds[plain]),
         "memory, bf16 / float32": ratio(memory["ours, bf16"], memory[plain]),
     }
@@ -165,14 +177,14 @@ def main() -> None:
         rows += add_facts(backbone, [compare(backbone, windows) for windows in (SMALL, LARGE)])
         print(rows[-2:], flush=True)
     options = [compare_rest(backbone) for backbone in BACKBONES]
-    result = {"benchmark": "Training step", "goals": GOALS, "machine": machine()}
+    result = {"benchmark": "Training step", "goals": GOALS}
     print(json.dumps(result | {"rows": rows, "Bounds and options": options}))
 
 
 def add_facts(backbone: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Put into rows what was counted for the smallest batch; both counts grow with the batch."""
+    """Put into rows what was counted for the smallest batch; operations and activations grow with it."""
     counted = in_fresh_process(__file__, "facts", backbone, str(SMALL))
-    floor = Floor(*(counted.pop(name) for name in ("operations", "bytes", "product", "copy")))
+    floor = Floor(*(counted.pop(name) for name in ("operations", "bytes", "product", "copy", "state")))
     for row in rows:
         times = row["batch"] / SMALL
         larger = replace(floor, operations=floor.operations * times, bytes=floor.bytes * times)

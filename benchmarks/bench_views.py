@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from measure import in_turn, machine
+from measure import in_turn
 from ours import SENSORS, batch
 from peers.torchvision_views import TorchvisionViews
 from xstars_lightning.allocator import keep_blocks
@@ -82,7 +82,7 @@ def main() -> None:
     """Print one JSON object."""
     keep_blocks()
     rows = [compare(side) for side in SIDES]
-    print(json.dumps({"benchmark": "Multi-crop views", "goal": 1.0, "machine": machine(), "rows": rows}))
+    print(json.dumps({"benchmark": "Multi-crop views", "goal": 1.0, "rows": rows}))
 
 
 if __name__ == "__main__":

@@ -20,29 +20,32 @@ class Floor:
     Args:
         operations: Floating-point operations of matrix products, convolutions and attention, of both
             passes.
-        bytes: Those kept for the gradient, which are written once and read once; a lower bound of what
-            must move.
+        bytes: Those kept for the gradient, which are written once and read once.
         product: Operations per second of a bare matrix product.
         copy: Bytes per second, read and written, of a bare copy.
+        state: Bytes of parameters, gradients and whatever else is written and read once in a step. With
+            ``bytes`` a lower bound of what must move.
     """
 
     operations: float
     bytes: float
     product: float
     copy: float
+    state: float = 0.0
 
     def share_of(self, seconds: float) -> dict[str, float]:
         """Operations, bytes, and the shares of the two floors in the time that was measured."""
+        moved = self.bytes + self.state
         return {
             "GFLOP": round(self.operations / 1e9, 1),
-            "GB kept": round(self.bytes / 1e9, 2),
+            "GB written and read": round(moved / 1e9, 2),
             "share of the product's rate": round(self.operations / self.product / seconds, 2),
-            "share of the copy's rate": round(2 * self.bytes / self.copy / seconds, 2),
+            "share of the copy's rate": round(2 * moved / self.copy / seconds, 2),
         }
 
 
-def floor_of(step: Callable[[], Any], product: float, copy: float) -> Floor:
-    """Count what a step with forward and backward pass does."""
+def floor_of(step: Callable[[], Any], product: float, copy: float, state: float = 0.0) -> Floor:
+    """Count what a step with forward and backward pass does; the rest as of :class:`Floor`."""
     kept: dict[int, int] = {}
 
     def note(tensor: Tensor) -> Tensor:
@@ -52,7 +55,7 @@ def floor_of(step: Callable[[], Any], product: float, copy: float) -> Floor:
 
     with FlopCounterMode(display=False) as counter, saved_tensors_hooks(note, lambda tensor: tensor):
         step()
-    return Floor(counter.get_total_flops(), sum(kept.values()), product, copy)
+    return Floor(counter.get_total_flops(), sum(kept.values()), product, copy, state)
 
 
 def bare_product(
@@ -63,17 +66,17 @@ def bare_product(
         torch.randn(shape, dtype=precision, device=device) for shape in ((rows, width), (width, 4 * width))
     )
     out = torch.empty(rows, 4 * width, dtype=precision, device=device)
-    return 2 * rows * width * 4 * width / _fastest(lambda: torch.mm(a, b, out=out))
+    return 2 * rows * width * 4 * width / fastest(lambda: torch.mm(a, b, out=out))
 
 
 def bare_copy(megabytes: int = 256, device: str = "cpu") -> float:
     """Bytes per second, read and written, of a copy from memory to memory."""
     source = torch.ones(megabytes * 2**18, device=device)
     target = torch.empty_like(source)
-    return 2 * source.nbytes / _fastest(lambda: target.copy_(source))
+    return 2 * source.nbytes / fastest(lambda: target.copy_(source))
 
 
-def _fastest(work: Callable[[], Any]) -> float:
+def fastest(work: Callable[[], Any]) -> float:
     """Seconds until the device has finished, in the best of some rounds."""
     times = []
     for _ in range(ROUNDS + 1):  # the first may have to load kernels

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from xstars_lightning.evaluation.provenance import provenance
+from xstars_lightning.evaluation.provenance import versions
 
 Spread = dict[str, float]
 
@@ -56,15 +56,10 @@ def spread(values: list[float]) -> Spread:
 
 
 def machine() -> dict[str, str | int]:
-    """Where and with what numbers were measured."""
-    run = provenance()
-    commit = run["commit"] or {"hash": "unknown", "changed": False}
-    return {
-        "processor": _processor(),
-        "threads": torch.get_num_threads(),
-        "torch": run["versions"]["torch"],
-        "commit": commit["hash"][:10] + ("+" if commit["changed"] else ""),
-    }
+    """On what numbers are measured."""
+    gpu = {"GPU": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}
+    torch_version = versions()["torch"]
+    return {"processor": _processor(), "threads": torch.get_num_threads(), **gpu, "torch": torch_version}
 
 
 def _processor() -> str:

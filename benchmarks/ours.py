@@ -61,10 +61,10 @@ class OurStep:
 
 
 def batch(
-    sensors: Mapping[str, Sensor], windows: int, side: int = 256, device: str = "cpu"
+    sensors: Mapping[str, Sensor], windows: int, side: int = 256, device: str = "cpu", seed: int = 0
 ) -> dict[str, Tensor]:
     """Windows of every sensor; side by side they show the same ground, as far as random pixels can."""
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(seed)
     ground = torch.rand(windows, 1, side, side, generator=generator)
     found = {}
     for name, sensor in sensors.items():

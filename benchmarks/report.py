@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from measure import machine
+
 HERE = Path(__file__).parent
 DOCS = HERE.parent / "docs"
 RESULTS, PAGE, READING = DOCS / "benchmarks.json", DOCS / "benchmarks.md", HERE / "reading.md"
@@ -23,7 +25,7 @@ FIGURES = {"bench_growth": "growth.png"}
 def run(name: str) -> dict[str, Any]:
     """What a benchmark prints as its last line, with the day and the minutes it took."""
     print(f"== {name}", flush=True)
-    start = time.monotonic()
+    start, measured = time.monotonic(), code()
     lines = []
     with subprocess.Popen(
         [sys.executable, HERE / f"{name}.py"], stdout=subprocess.PIPE, text=True
@@ -33,8 +35,22 @@ def run(name: str) -> dict[str, Any]:
             lines.append(line)
     if process.returncode:
         raise SystemExit(f"{name} ended with {process.returncode}; docs/benchmarks.md is as it was before.")
+    if code() != measured:
+        raise SystemExit(f"The code changed while {name} ran; docs/benchmarks.md is as it was before.")
+    result = json.loads(lines[-1])
+    result["machine"] = machine() | ({"commit": measured} if measured else {}) | result.get("machine", {})
     minutes = round((time.monotonic() - start) / 60, 1)
-    return {"date": datetime.now(UTC).date().isoformat(), "minutes": minutes} | json.loads(lines[-1])
+    return {"date": datetime.now(UTC).date().isoformat(), "minutes": minutes, "method": method(name)} | result
+
+
+def code() -> str:
+    """Commit of what is measured and of what measures, with a + if they differ from it; empty without git."""
+    status = _git("status", "--porcelain", "--", ".", "../src", "../pyproject.toml")
+    return _git("rev-parse", "--short=10", "HEAD") + ("+" if status else "")
+
+
+def _git(*words: str) -> str:
+    return subprocess.run(["git", "-C", HERE, *words], capture_output=True, text=True).stdout.strip()
 
 
 def page(results: dict[str, dict[str, Any]]) -> str:
@@ -49,7 +65,12 @@ def _section(name: str, result: dict[str, Any]) -> str:
     where = ", ".join(f"{key} {value}" for key, value in machine.items())
     taken = f"Measured on {rest.pop('date')} in {rest.pop('minutes')} minutes: {where}."
     tables = {key: rest.pop(key) for key in list(rest) if _is_table(rest[key])}
-    parts = [f"## {title[0].upper()}{title[1:]}", method(name), f"`python benchmarks/{name}.py`", taken]
+    parts = [
+        f"## {title[0].upper()}{title[1:]}",
+        rest.pop("method", "") or method(name),
+        f"`python benchmarks/{name}.py`",
+        taken,
+    ]
     if rest:
         parts.append(_table([{"": key, "value": value} for key, value in rest.items()]))
     for key, rows in tables.items():

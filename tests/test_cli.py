@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from xstars_lightning.callbacks import Preemption
 from xstars_lightning.cli import XStarsCLI, main
 from xstars_lightning.models import load_encoder
 
@@ -287,7 +288,8 @@ def test_safe_defaults(monkeypatch, run, scenes, tmp_path):
     assert trainer._accelerator_connector.use_distributed_sampler is False
     assert seen["config"]["fit"].seed_everything == 0
     assert isinstance(trainer.progress_bar_callback, pl.callbacks.RichProgressBar)
-    best, last = trainer.checkpoint_callbacks
+    best, last, leaving = trainer.checkpoint_callbacks
+    assert isinstance(leaving, Preemption)
     assert (best.monitor, best.mode) == ("val_retrieval", "max")
     assert (last.monitor, last.filename) == (None, "last")
     assert os.environ["GDAL_HTTP_MERGE_CONSECUTIVE_RANGES"] == "YES"

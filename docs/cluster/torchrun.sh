@@ -13,6 +13,9 @@ NPROC=${NPROC:-$(nvidia-smi --list-gpus | wc -l)}
 RUN=${RUN:-runs/torchrun}
 newest=$(ls -td "$RUN"/hpc_ckpt_*.ckpt "$RUN"/version_*/checkpoints/last.ckpt 2>/dev/null | head -n 1 || true)
 
+# Seconds from SIGTERM to SIGKILL: enough for a validation, ten steps and a checkpoint. torchrun's default is 30.
+export TORCH_ELASTIC_SHUTDOWN_TIMEOUT=${GRACE:-600}
+
 # exec: SIGTERM must reach torchrun, which passes it on.
 exec torchrun --nnodes "$NNODES" --node-rank "${NODE_RANK:-0}" --nproc-per-node "$NPROC" \
     --master-addr "${MASTER_ADDR:-127.0.0.1}" --master-port "${MASTER_PORT:-29500}" \

@@ -109,7 +109,7 @@ class XStarsCLI(PreviewCLI):
         if config.trainer.logger in (None, True):
             kwargs.setdefault("logger", _loggers(config.trainer.default_root_dir or "runs"))
         trainer = super().instantiate_trainer(**kwargs)
-        if isinstance(trainer.accelerator, CPUAccelerator):
+        if self.subcommand == "fit" and isinstance(trainer.accelerator, CPUAccelerator):
             keep_blocks()
         return trainer
 
@@ -125,7 +125,7 @@ class XStarsCLI(PreviewCLI):
             yield ModelCheckpoint, best
             # `save_last` would be no later than the best, and a run goes on from where it stood.
             yield ModelCheckpoint, ModelCheckpoint(filename="last", enable_version_counter=False)
-            yield Preemption, Preemption()
+            yield Preemption, Preemption()  # after the others, whose files it waits for
         if config.trainer.logger is not False:
             yield LearningRateMonitor, LearningRateMonitor("step")
 

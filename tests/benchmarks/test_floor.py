@@ -17,3 +17,9 @@ def test_shares_are_of_what_the_machine_can_do():
     shares = Floor(operations=4e9, bytes=1e9, product=2e9, copy=1e9).share_of(seconds=4.0)
     assert shares["share of the product's rate"] == pytest.approx(0.5)
     assert shares["share of the copy's rate"] == pytest.approx(0.5)
+
+
+def test_state_moves_too():
+    shares = Floor(operations=4e9, bytes=1e9, product=2e9, copy=1e9, state=1e9).share_of(seconds=4.0)
+    assert shares["GB written and read"] == 2
+    assert shares["share of the copy's rate"] == pytest.approx(1.0)

@@ -37,7 +37,13 @@ def folder(tmp_path, monkeypatch):
 def test_a_page_says_method_command_machine_and_numbers(folder):
     report.main([])
     page = (folder / "benchmarks.md").read_text()
-    for words in ("What it means.", "## Training step", "A step against a peer.", "threads 2, commit abc"):
+    for words in (
+        "What it means.",
+        "## Training step",
+        "A step against a peer.",
+        "threads 2, ",
+        "commit abc",
+    ):
         assert words in page
     assert "`python benchmarks/bench_step.py`" in page
     assert "| 8 | 2 (1.5 to 2.5) |  |" in page

@@ -7,8 +7,11 @@ import timm
 import torch
 from torch import nn
 from torch.autograd.graph import saved_tensors_hooks
+from torch.utils.checkpoint import checkpoint
 
 from xstars_lightning.models.recompute import linear_of_activation, recompute_activations
+
+PRECISIONS = pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
 
 
 @pytest.fixture
@@ -26,14 +29,50 @@ def gradients(trunk, precision=torch.float32):
     return {"tokens": tokens, **{name: x.grad.clone() for name, x in trunk.named_parameters()}}
 
 
-@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
-def test_values_and_gradients_are_the_same_to_the_bit(trunk, precision):
+@PRECISIONS
+@pytest.mark.parametrize("checkpointed", [False, True])
+def test_values_and_gradients_are_the_same_to_the_bit(trunk, precision, checkpointed):
     lean = copy.deepcopy(trunk)
     recompute_activations(lean)
+    lean.set_grad_checkpointing(checkpointed)
     assert type(lean.blocks[0].mlp) is not type(trunk.blocks[0].mlp)
     expected, found = gradients(trunk, precision), gradients(lean, precision)
     assert expected.keys() == found.keys()
     assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+@pytest.mark.parametrize("shape", [(5, 8), (2, 3, 8), (0, 8)])
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("frozen", ["", "x", "weight"])
+def test_any_shape_with_and_without_bias_and_frozen_parts(shape, bias, frozen):
+    results = []
+    for way in (linear_of_activation, lambda activation, linear, x: linear(activation(x))):
+        torch.manual_seed(0)
+        layer = nn.Linear(8, 3, bias=bias)
+        layer.weight.requires_grad_(frozen != "weight")
+        x = torch.randn(shape).requires_grad_(frozen != "x")
+        out = way(nn.GELU(), layer, x)
+        (out.square().sum() + layer.weight.sum() + x.sum()).backward()
+        results.append([out, x.grad, layer.weight.grad, None if layer.bias is None else layer.bias.grad])
+    for one, other in zip(*results, strict=True):
+        assert (one is None) == (other is None)
+        assert one is None or torch.equal(one, other)
+
+
+def test_on_the_meta_device():
+    x, layer = torch.empty(2, 3, 8, device="meta", requires_grad=True), nn.Linear(8, 3, device="meta")
+    linear_of_activation(nn.GELU(), layer, x).sum().backward()
+    assert x.grad.shape == x.shape
+    assert layer.weight.grad.shape == layer.weight.shape
+
+
+def test_a_weight_that_changes_before_the_gradient_is_an_error():
+    x, layer = torch.randn(2, 8, requires_grad=True), nn.Linear(8, 3)
+    out = linear_of_activation(nn.GELU(), layer, x).sum()
+    with torch.no_grad():
+        layer.weight.mul_(2)
+    with pytest.raises(RuntimeError, match="inplace"):
+        out.backward()
 
 
 def test_the_state_dict_stays(trunk):
@@ -42,60 +81,48 @@ def test_the_state_dict_stays(trunk):
     assert trunk.state_dict().keys() == before.keys()
 
 
-@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
-def test_what_enters_the_layer_is_freed_at_once(precision):
-    """Freed although the output is alive; the layer alone would hold it."""
-    freed = []
-
-    class Watched(nn.GELU):
-        def forward(self, x):
-            out = super().forward(x)
-            freed.append(StorageWatch(out))
-            return out
-
-    x = torch.randn(4, 8, dtype=precision, requires_grad=True)
-    layer, activation = nn.Linear(8, 3).to(precision), Watched()
-    out = linear_of_activation(activation, layer, x)
-    assert freed[0].dead
-    kept = layer(activation(x))
-    assert not freed[1].dead
-    assert torch.equal(out, kept)
-
-
-class StorageWatch:
-    """Whether the memory of a tensor was given back."""
-
-    def __init__(self, tensor):
-        self.reference = torch.multiprocessing.reductions.StorageWeakRef(tensor.untyped_storage())
-
-    @property
-    def dead(self):
-        return self.reference.expired()
-
-
-def test_gated_perceptrons_and_those_with_dropout_stay(trunk):
-    trunk.blocks[0].mlp.drop1.p = 0.1
-    trunk.blocks[1].mlp = nn.Linear(192, 192)
+def test_other_perceptrons_stay(trunk):
+    dropout, ungated = (block.mlp for block in trunk.blocks)
+    dropout.drop1.p = 0.1
+    ungated.act = nn.ReLU()
     recompute_activations(trunk)
-    assert isinstance(trunk.blocks[0].mlp.drop1, nn.Dropout)
-    assert isinstance(trunk.blocks[1].mlp, nn.Linear)
+    assert [block.mlp for block in trunk.blocks] == [dropout, ungated]
+
+
+def bytes_kept(trunk):
+    """Bytes kept for the gradient, without parameters; and what came out."""
+    kept, parameters = {}, {x.untyped_storage().data_ptr() for x in trunk.parameters()}
+
+    def note(x):
+        storage = x.untyped_storage()
+        if storage.data_ptr() not in parameters:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return x
+
+    with saved_tensors_hooks(note, lambda x: x):
+        out = trunk.blocks(torch.randn(4, 65, 192))
+    return sum(kept.values()), out
 
 
 def test_a_trunk_keeps_a_quarter_less(trunk):
-    def kept():
-        seen = {}
-        names = {x.data_ptr() for x in trunk.parameters()}
-
-        def note(x):
-            if x.data_ptr() not in names:
-                seen[x.untyped_storage().data_ptr()] = x.untyped_storage().nbytes()
-            return x
-
-        with saved_tensors_hooks(note, lambda x: x):
-            out = trunk.blocks(torch.randn(4, 65, 192))
-        return sum(seen.values()), out
-
-    before, _ = kept()
+    before, _ = bytes_kept(trunk)
     recompute_activations(trunk)
-    after, _ = kept()
+    after, _ = bytes_kept(trunk)
     assert 0.7 < after / before < 0.8
+
+
+def test_checkpointed_perceptrons_keep_nothing_else():
+    """What a checkpoint around it keeps is what enters the checkpoint."""
+    layer, seen = nn.Linear(8, 3), []
+    x = torch.randn(2, 4, requires_grad=True)
+    widen = nn.Linear(4, 8)
+
+    def part(x):
+        entered = widen(x)
+        seen.append(torch.multiprocessing.reductions.StorageWeakRef(entered.untyped_storage()))
+        return linear_of_activation(nn.GELU(), layer, entered)
+
+    out = checkpoint(part, x, use_reentrant=False)
+    assert seen[0].expired()
+    out.sum().backward()
+    assert x.grad is not None

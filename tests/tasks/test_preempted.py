@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 
@@ -49,7 +50,7 @@ def start(two_sensors, tmp_path):
         command = [sys.executable, str(SCRIPT), json.dumps(given)]
         done = subprocess.run(command, env=os.environ | path, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stderr[-3000:]
-        return json.loads(done.stdout.splitlines()[-1]), done.stderr[-3000:]
+        return json.loads(done.stdout.splitlines()[-1]), done.stderr
 
     return run
 
@@ -65,6 +66,14 @@ def assert_equal(whole, resumed, ranks, batches):
         assert all(torch.equal(left[name], right[name]) for name in left)
 
 
+def validations(folder):
+    """What was measured in the validations of all starts but those before training, by epoch and step."""
+    paths = sorted(folder.glob("version_*/metrics.csv"))
+    rows = pd.concat([pd.read_csv(path) for path in paths])
+    values = [name for name in rows if name.startswith("val_")]
+    return rows.dropna(subset=["epoch", *values])[["epoch", "step", *sorted(values)]].values.tolist()
+
+
 def slurm():
     """What srun tells two processes of a job array."""
     with socket.socket() as free:
@@ -78,7 +87,7 @@ def slurm():
 
 def test_slurm_requeues_two_processes_of_which_one_got_the_signal(start, tmp_path):
     scontrol = tmp_path / "scontrol"
-    scontrol.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked.txt\n')
+    scontrol.write_text(f'#!/bin/sh\nsleep 1\necho "$@" >> {tmp_path}/asked.txt\nexit 1\n')
     scontrol.chmod(0o755)
     whole, requeued = tmp_path / "whole", tmp_path / "requeued"
     options = ("--trainer.devices=2", "--trainer.strategy=ddp")
@@ -86,6 +95,7 @@ def test_slurm_requeues_two_processes_of_which_one_got_the_signal(start, tmp_pat
     codes, written = start([(whole, "SIGUSR1", -1, slurm(), *options), same, same], sender=1)
     assert codes == [[0, 0], [128 + signal.SIGUSR1] * 2, [0, 0]], written
     assert (tmp_path / "asked.txt").read_text() == "requeue 4711_3\n"
+    assert "job 4711_3 was not requeued" in written
     assert_equal(whole, requeued, ranks=2, batches=6)
 
 
@@ -104,6 +114,21 @@ def test_sigterm_leaves_a_checkpoint_between_steps(start, tmp_path):
     assert codes == [[0], [128 + signal.SIGTERM], [128 + signal.SIGTERM], [0]], written
     assert sorted(path.name for path in stopped.glob("*.ckpt")) == ["hpc_ckpt_2.ckpt", "hpc_ckpt_3.ckpt"]
     assert_equal(whole, stopped, ranks=1, batches=12)
+    assert len(validations(whole)) == 2
+    assert validations(stopped) == validations(whole)
+    # The second start left after the validation of an epoch, of which the best and the last state were kept.
+    assert len(list((stopped / "version_1" / "checkpoints").glob("*.ckpt"))) == 2
+
+
+def test_a_validation_within_an_epoch_that_is_due_comes_first(start, tmp_path):
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    options = ("--trainer.val_check_interval=3", "--trainer.max_epochs=1")
+    same = (stopped, "SIGTERM", 3, ALONE, *options)
+    codes, written = start([(whole, "SIGTERM", -1, ALONE, *options), same, (*same, "--ckpt_path=hpc")])
+    assert codes == [[0], [128 + signal.SIGTERM], [0]], written
+    assert_equal(whole, stopped, ranks=1, batches=6)
+    assert len(validations(whole)) == 2
+    assert validations(stopped) == validations(whole)
 
 
 def test_sharded_processes_equal_ddp_and_go_on_too(start, tmp_path):

@@ -5,6 +5,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 from matplotlib.figure import Figure
 from rich.console import Console
@@ -45,10 +46,11 @@ class RunSummary(Callback):
                 figure = plot_curves(log)
                 figure.savefig(Path(logger.log_dir) / "curves.png", dpi=100)
                 plt.close(figure)
-        places = {}
+        places: dict[str, str | None] = {}
         for checkpoint in trainer.checkpoint_callbacks:
-            kind = "last" if getattr(checkpoint, "monitor", None) is None else "best"
-            places[f"{kind} checkpoint"] = getattr(checkpoint, "best_model_path", "")
+            if isinstance(checkpoint, ModelCheckpoint):
+                kind = "last" if checkpoint.monitor is None else "best"
+                places[f"{kind} checkpoint"] = checkpoint.best_model_path
         places["metrics, curves, pictures"] = folder
         for name, place in places.items():
             if place:

@@ -8,6 +8,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchgeo.datamodules import NonGeoDataModule
 from torchgeo.datasets import EuroSAT
 
+from xstars_lightning.allocator import return_blocks
 from xstars_lightning.datasets.sources import open_dataset
 
 __all__ = ["LabelledDataModule"]
@@ -90,4 +91,5 @@ class LabelledDataModule(NonGeoDataModule):
             num_workers=self.num_workers,
             collate_fn=self.collate_fn,
             persistent_workers=self.num_workers > 0,
+            worker_init_fn=return_blocks,  # type: ignore[arg-type]  # nobody asks what it returns
         )

@@ -3,41 +3,59 @@
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from timm.layers import Mlp
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
-from torch.autograd.graph import saved_tensors_hooks
+from torch.autograd.function import once_differentiable
 
 __all__ = ["linear_of_activation", "recompute_activations"]
 
 
-def linear_of_activation(activation: nn.Module, linear: nn.Module, x: Tensor) -> Tensor:
+class _LinearOfActivation(torch.autograd.Function):
+    """Keeps what enters the activation, and not what leaves it."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, activation: nn.Module) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.activation = activation
+        return F.linear(activation(x), weight, bias)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        wants_x, wants_weight, wants_bias, _ = ctx.needs_input_grad
+        rows = gradient.flatten(0, -2)
+        to_x = to_weight = None
+        with torch.enable_grad():
+            source = x.detach().requires_grad_(wants_x)
+            activated = ctx.activation(source)
+        if wants_weight:
+            entered = activated.detach().flatten(0, -2).to(gradient.dtype)  # as autocast had it
+            to_weight = (entered.T @ rows).T.to(weight.dtype)
+        if wants_x:
+            entering = (rows @ weight.to(gradient.dtype)).view_as(activated).to(activated.dtype)
+            (to_x,) = torch.autograd.grad(activated, source, entering)
+        return to_x, to_weight, rows.sum(0).to(weight.dtype) if wants_bias else None, None
+
+
+def linear_of_activation(activation: nn.Module, linear: Any, x: Tensor) -> Tensor:
     """``linear(activation(x))``, which keeps x alone for its gradient.
 
     The layer would keep what enters it as well, which in a transformer is a quarter of all that is kept;
-    the activation costs next to nothing to compute again. Values and gradients are the same to the bit.
-    There is no second derivative.
+    the activation costs little to compute again (docs/benchmarks.md). There is no second derivative.
 
     Args:
-        activation: Acts on each element by itself, without random numbers.
-        linear: The layer that follows.
-        x: Any tensor that the activation takes.
+        activation: Acts on each element by itself, without parameters, random numbers or changes in place,
+            and keeps what enters it for its gradient, as GELU does.
+        linear: The linear layer that follows; its hooks are not called.
+        x: Tensor (..., D) of two dimensions or more.
 
     Returns:
         What the layer gives.
     """
-    activated, source = activation(x), x.detach()
-    place = activated.data_ptr()  # the tensor itself would be kept by the hook
-
-    def pack(kept: Tensor) -> Tensor | torch.Size:
-        return kept.shape if kept.data_ptr() == place else kept
-
-    def unpack(packed: Tensor | torch.Size) -> Tensor:
-        found: Tensor = activation(source).view(packed) if isinstance(packed, torch.Size) else packed
-        return found
-
-    with saved_tensors_hooks(pack, unpack):
-        out: Tensor = linear(activated)
+    out: Tensor = _LinearOfActivation.apply(x, linear.weight, linear.bias, activation)
     return out
 
 
@@ -55,8 +73,7 @@ class _LeanMlp(nn.Module):
 def recompute_activations(trunk: VisionTransformer) -> None:
     """Have the blocks of a transformer keep no activations of their perceptrons for the gradient.
 
-    Perceptrons of another form, gated or with dropout, stay as they are. Not for a trunk with gradient
-    checkpointing, which keeps less still, and would keep what is kept here besides.
+    Perceptrons of another form (gated, with dropout, with another activation than GELU) stay as they are.
 
     Args:
         trunk: A vision transformer of timm; changed in place, its state dict is not.
@@ -68,6 +85,9 @@ def recompute_activations(trunk: VisionTransformer) -> None:
 
 
 def _is_plain(mlp: nn.Module) -> bool:
-    if type(mlp) is not Mlp:
+    if type(mlp) is not Mlp or mlp.drop1.p or mlp.drop2.p:
         return False
-    return isinstance(mlp.norm, nn.Identity) and mlp.drop1.p == mlp.drop2.p == 0
+    layers = (mlp.act, mlp.norm, mlp.fc2)
+    return all(
+        type(layer) is kind for layer, kind in zip(layers, (nn.GELU, nn.Identity, nn.Linear), strict=True)
+    )

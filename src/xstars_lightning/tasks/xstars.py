@@ -137,10 +137,8 @@ class XStars(TeacherStudent):
         self.image_sizes = sizes_by_sensor("image_size", p["image_size"], sensors)
         shape = (p["backbone"], p["drop_path_rate"], p["head_dim"], p["prototypes"])
         self.build_pair(sensors, *shape, pretrained)
-        if p["gradient_checkpointing"]:
-            self.model.trunk.set_grad_checkpointing()
-        else:
-            recompute_activations(self.model.trunk)
+        recompute_activations(self.model.trunk)
+        self.model.trunk.set_grad_checkpointing(p["gradient_checkpointing"])
         self.views = MultiCrop(
             sensors,
             self.image_sizes,
