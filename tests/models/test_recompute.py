@@ -8,8 +8,9 @@ import torch
 from torch import nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.checkpoint import checkpoint
+from torch.utils.flop_counter import FlopCounterMode
 
-from xstars_lightning.models.recompute import linear_of_activation, recompute_activations
+from xstars_lightning.models.recompute import linear_of_gelu, recompute_activations
 
 PRECISIONS = pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
 
@@ -41,17 +42,18 @@ def test_values_and_gradients_are_the_same_to_the_bit(trunk, precision, checkpoi
     assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
+@pytest.mark.parametrize("approximate", ["none", "tanh"])
 @pytest.mark.parametrize("shape", [(5, 8), (2, 3, 8), (0, 8)])
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("frozen", ["", "x", "weight"])
-def test_any_shape_with_and_without_bias_and_frozen_parts(shape, bias, frozen):
+def test_any_shape_with_and_without_bias_and_frozen_parts(shape, bias, frozen, approximate):
     results = []
-    for way in (linear_of_activation, lambda activation, linear, x: linear(activation(x))):
+    for way in (linear_of_gelu, lambda activation, linear, x: linear(activation(x))):
         torch.manual_seed(0)
         layer = nn.Linear(8, 3, bias=bias)
         layer.weight.requires_grad_(frozen != "weight")
         x = torch.randn(shape).requires_grad_(frozen != "x")
-        out = way(nn.GELU(), layer, x)
+        out = way(nn.GELU(approximate), layer, x)
         (out.square().sum() + layer.weight.sum() + x.sum()).backward()
         results.append([out, x.grad, layer.weight.grad, None if layer.bias is None else layer.bias.grad])
     for one, other in zip(*results, strict=True):
@@ -61,14 +63,27 @@ def test_any_shape_with_and_without_bias_and_frozen_parts(shape, bias, frozen):
 
 def test_on_the_meta_device():
     x, layer = torch.empty(2, 3, 8, device="meta", requires_grad=True), nn.Linear(8, 3, device="meta")
-    linear_of_activation(nn.GELU(), layer, x).sum().backward()
+    linear_of_gelu(nn.GELU(), layer, x).sum().backward()
     assert x.grad.shape == x.shape
     assert layer.weight.grad.shape == layer.weight.shape
 
 
+def test_its_operations_can_be_counted(trunk):
+    """Lightning's ``measure_flops`` does it so; gradients within gradients break it."""
+
+    def operations():
+        with FlopCounterMode(display=False) as counter:
+            trunk(torch.randn(1, 3, 32, 32)).sum().backward()
+        return counter.get_total_flops()
+
+    before = operations()
+    recompute_activations(trunk)
+    assert operations() == before > 0
+
+
 def test_a_weight_that_changes_before_the_gradient_is_an_error():
     x, layer = torch.randn(2, 8, requires_grad=True), nn.Linear(8, 3)
-    out = linear_of_activation(nn.GELU(), layer, x).sum()
+    out = linear_of_gelu(nn.GELU(), layer, x).sum()
     with torch.no_grad():
         layer.weight.mul_(2)
     with pytest.raises(RuntimeError, match="inplace"):
@@ -82,11 +97,11 @@ def test_the_state_dict_stays(trunk):
 
 
 def test_other_perceptrons_stay(trunk):
-    dropout, ungated = (block.mlp for block in trunk.blocks)
+    dropout, rectified = (block.mlp for block in trunk.blocks)
     dropout.drop1.p = 0.1
-    ungated.act = nn.ReLU()
+    rectified.act = nn.ReLU()
     recompute_activations(trunk)
-    assert [block.mlp for block in trunk.blocks] == [dropout, ungated]
+    assert [block.mlp for block in trunk.blocks] == [dropout, rectified]
 
 
 def bytes_kept(trunk):
@@ -120,7 +135,7 @@ def test_checkpointed_perceptrons_keep_nothing_else():
     def part(x):
         entered = widen(x)
         seen.append(torch.multiprocessing.reductions.StorageWeakRef(entered.untyped_storage()))
-        return linear_of_activation(nn.GELU(), layer, entered)
+        return linear_of_gelu(nn.GELU(), layer, entered)
 
     out = checkpoint(part, x, use_reentrant=False)
     assert seen[0].expired()

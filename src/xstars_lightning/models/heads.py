@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from xstars_lightning.models.recompute import linear_of_activation
+from xstars_lightning.models.recompute import linear_of_gelu
 
 __all__ = ["AlignmentHead"]
 
@@ -24,5 +24,5 @@ class AlignmentHead(nn.Sequential):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Tokens (..., D) -> embeddings (..., P), not normalised."""
-        enter, activation, leave = self
-        return linear_of_activation(activation, leave, enter(tokens))
+        enter, gelu, leave = self
+        return linear_of_gelu(gelu, leave, enter(tokens))

@@ -9,17 +9,17 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-__all__ = ["linear_of_activation", "recompute_activations"]
+__all__ = ["linear_of_gelu", "recompute_activations"]
 
 
-class _LinearOfActivation(torch.autograd.Function):
-    """Keeps what enters the activation, and not what leaves it."""
+class _LinearOfGELU(torch.autograd.Function):
+    """Keeps what enters the GELU, and not what leaves it."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, activation: nn.Module) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, approximate: str) -> Tensor:
         ctx.save_for_backward(x, weight)
-        ctx.activation = activation
-        return F.linear(activation(x), weight, bias)
+        ctx.approximate = approximate
+        return F.linear(F.gelu(x, approximate=approximate), weight, bias)
 
     @staticmethod
     @once_differentiable
@@ -28,34 +28,30 @@ class _LinearOfActivation(torch.autograd.Function):
         wants_x, wants_weight, wants_bias, _ = ctx.needs_input_grad
         rows = gradient.flatten(0, -2)
         to_x = to_weight = None
-        with torch.enable_grad():
-            source = x.detach().requires_grad_(wants_x)
-            activated = ctx.activation(source)
         if wants_weight:
-            entered = activated.detach().flatten(0, -2).to(gradient.dtype)  # as autocast had it
-            to_weight = (entered.T @ rows).T.to(weight.dtype)
+            activated = F.gelu(x, approximate=ctx.approximate).flatten(0, -2)
+            to_weight = (activated.to(rows.dtype).T @ rows).T.to(weight.dtype)  # as autocast had it
         if wants_x:
-            entering = (rows @ weight.to(gradient.dtype)).view_as(activated).to(activated.dtype)
-            (to_x,) = torch.autograd.grad(activated, source, entering)
+            entering = (rows @ weight.to(rows.dtype)).view_as(x).to(x.dtype)
+            to_x = torch.ops.aten.gelu_backward(entering, x, approximate=ctx.approximate)
         return to_x, to_weight, rows.sum(0).to(weight.dtype) if wants_bias else None, None
 
 
-def linear_of_activation(activation: nn.Module, linear: Any, x: Tensor) -> Tensor:
-    """``linear(activation(x))``, which keeps x alone for its gradient.
+def linear_of_gelu(gelu: Any, linear: Any, x: Tensor) -> Tensor:
+    """``linear(gelu(x))``, which keeps x alone for its gradient.
 
     The layer would keep what enters it as well, which in a transformer is a quarter of all that is kept;
-    the activation costs little to compute again (docs/benchmarks.md). There is no second derivative.
+    GELU costs little to compute again (docs/benchmarks.md). There is no second derivative.
 
     Args:
-        activation: Acts on each element by itself, without parameters, random numbers or changes in place,
-            and keeps what enters it for its gradient, as GELU does.
-        linear: The linear layer that follows; its hooks are not called.
+        gelu: A ``torch.nn.GELU``.
+        linear: The ``torch.nn.Linear`` that follows; hooks of neither are called.
         x: Tensor (..., D) of two dimensions or more.
 
     Returns:
         What the layer gives.
     """
-    out: Tensor = _LinearOfActivation.apply(x, linear.weight, linear.bias, activation)
+    out: Tensor = _LinearOfGELU.apply(x, linear.weight, linear.bias, gelu.approximate)
     return out
 
 
@@ -67,7 +63,7 @@ class _LeanMlp(nn.Module):
         self.fc1, self.act, self.fc2 = mlp.fc1, mlp.act, mlp.fc2
 
     def forward(self, x: Tensor) -> Tensor:
-        return linear_of_activation(self.act, self.fc2, self.fc1(x))
+        return linear_of_gelu(self.act, self.fc2, self.fc1(x))
 
 
 def recompute_activations(trunk: VisionTransformer) -> None:
