@@ -97,9 +97,10 @@ def _table(rows: list[dict[str, Any]]) -> str:
 
 
 def _cell(value: Any) -> str:
-    """A spread as its median with minimum and maximum, other dictionaries as lists."""
+    """A spread as its median with minimum and maximum if they differ, other dictionaries as lists."""
     if isinstance(value, dict) and {*value} >= {"median", "min", "max"}:
-        return f"{value['median']:g} ({value['min']:g} to {value['max']:g})"
+        one, least, most = (value[name] for name in ("median", "min", "max"))
+        return f"{one:g}" if least == most else f"{one:g} ({least:g} to {most:g})"
     if isinstance(value, dict):
         return ", ".join(f"{key} {_cell(each)}" for key, each in value.items())
     if isinstance(value, float):

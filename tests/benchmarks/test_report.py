@@ -13,7 +13,7 @@ RESULT = {
     "goal": 1.6,
     "rows": [
         {"batch": 8, "ratio": {"median": 2.0, "min": 1.5, "max": 2.5}},
-        {"batch": 32, "loss": 0.123456789},
+        {"batch": 32, "loss": 0.123456789, "once": {"median": 1.5, "min": 1.5, "max": 1.5}},
     ],
     "date": "2026-01-01",
     "minutes": 3.5,
@@ -46,8 +46,8 @@ def test_a_page_says_method_command_machine_and_numbers(folder):
     ):
         assert words in page
     assert "`python benchmarks/bench_step.py`" in page
-    assert "| 8 | 2 (1.5 to 2.5) |  |" in page
-    assert "| 32 |  | 0.123457 |" in page
+    assert "| 8 | 2 (1.5 to 2.5) |  |  |" in page
+    assert "| 32 |  | 0.123457 | 1.5 |" in page
 
 
 def test_results_of_other_benchmarks_are_kept(folder):
