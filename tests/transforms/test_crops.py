@@ -34,6 +34,23 @@ def test_averaging_down_keeps_the_ground():
     assert average_down(image, 300) is image
 
 
+@pytest.mark.parametrize("shape", [(96, 64), (97, 64)])
+def test_averaging_down_is_the_mean_of_blocks_whether_or_not_they_fit(shape):
+    image = torch.rand(2, 3, *shape)
+    expected = torch.nn.functional.adaptive_avg_pool2d(image, (shape[0] // 4, shape[1] // 4))
+    torch.testing.assert_close(average_down(image, 24), expected)
+
+
+def test_crops_are_those_of_affine_grids():
+    torch.manual_seed(0)
+    image, crops = torch.rand(4, 3, 40, 40), random_crops(12, (0.2, 0.8))
+    grid = torch.nn.functional.affine_grid(crops, [12, 3, 16, 16], align_corners=False)
+    expected = torch.nn.functional.grid_sample(
+        image.repeat(3, 1, 1, 1), grid, padding_mode="border", align_corners=False
+    )
+    torch.testing.assert_close(crop(image, crops, 16), expected)
+
+
 def test_averaging_down_prevents_aliasing():
     """A fine checkerboard has no structure at the resolution of the crop, so none may appear."""
     pixels = torch.arange(420)

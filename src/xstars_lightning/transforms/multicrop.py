@@ -82,7 +82,7 @@ class MultiCrop(nn.Module):
         self.patch_size = patch_size
         self.global_scale = global_scale
         self.local_scale = local_scale
-        self.photometric = nn.ModuleDict({key: Photometric(len(s.bands)) for key, s in sensors.items()})
+        self.photometric = nn.ModuleDict({key: Photometric() for key in sensors})
 
     @torch.no_grad()
     def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Views]:

@@ -1,43 +1,62 @@
 """Photometric augmentation for any number of bands."""
 
-import kornia.augmentation as K
 import torch
+from kornia.filters import gaussian_blur2d
 from torch import Tensor, nn
-from torchgeo.transforms import RandomGrayscale
 
 __all__ = ["Photometric"]
+
+_KERNEL = (9, 9)  # pixels
+_SIGMA = (0.1, 2.0)  # pixels
+_JITTER = 0.8  # probability of a gain, and of an offset
 
 
 class Photometric(nn.Module):
     """Random gain, offset, loss of colour and blur, drawn for each image.
 
-    Nothing is clipped, so reflectances above 1 survive. Runs in float32 outside autocast, as
-    Kornia's operations need.
+    What is left of BYOL's recipe [0] for any number of bands: no hue, no saturation. Nothing is clipped,
+    so reflectances above 1 survive. Runs in float32 outside autocast, and works on those images only to
+    which something happens. What happens is drawn on the CPU wherever the images are, so that nobody
+    waits for a device to know how many these are.
 
     Args:
-        bands: Number of bands C.
         gain: Largest relative change of all values.
         offset: Largest shift of all values, in units of the value range.
         gray: Probability that all bands become their mean.
         blur: Probability of a Gaussian blur.
+
+    References:
+        [0]: BYOL, 2020, https://arxiv.org/abs/2006.07733
     """
 
-    def __init__(
-        self, bands: int, gain: float = 0.4, offset: float = 0.05, gray: float = 0.2, blur: float = 0.5
-    ) -> None:
+    def __init__(self, gain: float = 0.4, offset: float = 0.05, gray: float = 0.2, blur: float = 0.5) -> None:
         super().__init__()
-        self.operations = K.AugmentationSequential(
-            # What Kornia calls contrast multiplies, what it calls brightness adds.
-            K.RandomContrast((1 - gain, 1 + gain), clip_output=False, p=0.8),
-            K.RandomBrightness((1 - offset, 1 + offset), clip_output=False, p=0.8),
-            RandomGrayscale(torch.full((bands,), 1 / bands), p=gray),
-            K.RandomGaussianBlur((9, 9), (0.1, 2.0), p=blur),
-            data_keys=["input"],
-        )
+        self.gain = gain
+        self.offset = offset
+        self.gray = gray
+        self.blur = blur
 
     @torch.no_grad()
     def forward(self, image: Tensor) -> Tensor:
         """Images (B, C, H, W) of about [0, 1] -> the same, changed."""
-        with torch.autocast(image.device.type, enabled=False):
-            changed: Tensor = self.operations(image.float())
-            return changed
+        count, device = len(image), image.device
+        gain = 1 + _jitter(count, self.gain).to(device)
+        offset = _jitter(count, self.offset).to(device)
+        gray, blurred = (_some(count, share).to(device) for share in (self.gray, self.blur))
+        sigma = torch.empty(len(blurred), 1).uniform_(*_SIGMA).to(device).expand(-1, 2)
+        with torch.autocast(device.type, enabled=False):
+            changed = torch.addcmul(offset, image.float(), gain)
+            changed[gray] = changed[gray].mean(dim=1, keepdim=True).expand(-1, image.shape[1], -1, -1)
+            changed[blurred] = gaussian_blur2d(changed[blurred], _KERNEL, sigma)
+        return changed
+
+
+def _jitter(count: int, largest: float) -> Tensor:
+    """Values in [-largest, largest] for each image, most of them not zero: (B, 1, 1, 1)."""
+    drawn = torch.empty(count, 1, 1, 1).uniform_(-largest, largest)
+    return drawn * (torch.rand(count, 1, 1, 1) < _JITTER)
+
+
+def _some(count: int, share: float) -> Tensor:
+    """Indices of images, each with a probability."""
+    return (torch.rand(count) < share).nonzero().flatten()
