@@ -15,8 +15,7 @@ import socket
 import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from measure import Spread, spread
+from measure import Spread, settled, spread
 from ours import OurStep, batch
 from processes import in_fresh_process, resident_mb, settled_mb
 from xstars_lightning.allocator import keep_blocks
@@ -72,7 +71,7 @@ def measure(size: Size) -> dict[str, float]:
     """Seconds of a step, the median, and MB."""
     step, views = _prepare(size)
     before = settled_mb()
-    times = _times(lambda: step(views))
+    times = settled(lambda: step(views), STEPS)
     return {"seconds": statistics.median(times), "MB": resident_mb()[1] - before}
 
 
@@ -83,16 +82,6 @@ def _prepare(size: Size, rank: int = 0) -> tuple[OurStep, dict[str, Views]]:
     step = OurStep("vit_tiny_patch16_224", sensors, size.prototypes, **sides)
     torch.manual_seed(rank)
     return step, step.task.views(batch(sensors, size.batch, seed=rank))
-
-
-def _times(step: Callable[[], Any]) -> list[float]:
-    times = []
-    for turn in range(STEPS + 1):
-        start = time.perf_counter()
-        step()
-        if turn:
-            times.append(time.perf_counter() - start)
-    return times
 
 
 class _Loss(nn.Module):
@@ -122,7 +111,7 @@ def one_of(rank: int, processes: int, port: int) -> dict[str, Any]:
         step.optimizer.step()
         step.task.move_teacher(0.996)
 
-    times = _times(train)
+    times = settled(train, STEPS)
     torch.distributed.destroy_process_group()
     return {"times": times}
 

@@ -14,7 +14,6 @@ are given on a GPU only. Of bf16 a CPU gains something if it has units for it.
 import json
 import statistics
 import sys
-import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -24,7 +23,7 @@ from torch.autograd import DeviceType
 from bench_alignment import ways_of
 from bench_step import ours, ratio, release
 from floor import bare_copy, bare_product, fastest, floor_of
-from measure import in_turn
+from measure import in_turn, settled
 from ours import SENSORS, OurStep, batch
 from processes import in_fresh_process, resident_mb, settled_mb
 from xstars_lightning.allocator import keep_blocks
@@ -44,21 +43,17 @@ TOO_MUCH = "out of memory"
 def measure(way: str, backbone: str, windows: int) -> dict[str, float]:
     """Median seconds of some steps in this process and the MB that they need; nothing if that is too much."""
     torch.manual_seed(0)
-    times = []
     try:
         step = WAYS[way](backbone, windows, **BF16)
         before = settled_mb()
         if GPU:
             torch.cuda.reset_peak_memory_stats()
             before = torch.cuda.memory_allocated() / 1e6
-        for _ in range(STEPS + 1):
-            start = time.perf_counter()
-            step()  # returns a number, for which the device must have finished
-            times.append(time.perf_counter() - start)
+        times = settled(step, STEPS)  # returns a number, for which the device must have finished
     except torch.OutOfMemoryError:
         return {}
     peak = torch.cuda.max_memory_allocated() / 1e6 if GPU else resident_mb()[1]
-    return {"seconds": statistics.median(times[1:]), "MB": peak - before}
+    return {"seconds": statistics.median(times), "MB": peak - before}
 
 
 def align(backbone: str, windows: int) -> dict[str, Any]:

@@ -7,9 +7,10 @@ its alignment, and computes that token by token, its gradient restored. With equ
 equal, which shows that the same is learned; the alignments are two different formulas.
 
 Ours and the release's take their turns in processes of their own, since both do not fit in memory at once,
-now one first and now the other. The first step of each does not count. Ours keeps freed blocks of memory, as
-the command line does on the CPU; the release has glibc's defaults, as it has when it is run, and then kept
-blocks as well, so that it can be told what the step brings and what the allocator.
+now one first and now the other. The first two steps of each do not count, with which they get their memory.
+Ours keeps freed blocks of memory, as the command line does on the CPU; the release has glibc's defaults, as
+it has when it is run, and then kept blocks as well, so that it can be told what the step brings and what the
+allocator.
 Memory is that of the step: the peak of the process less what it had before its first step. TorchGeo's MoCo v3
 has two passes of a student and two of a teacher like DINO on global crops alone; it is compared with a step
 of ours without local crops, on the same number of images, all else equal.
@@ -20,7 +21,6 @@ of ours without local crops, on the same number of images, all else equal.
 import json
 import statistics
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -30,7 +30,7 @@ import torch
 import torch.nn.functional as F
 
 from floor import Floor, bare_copy, bare_product, floor_of
-from measure import spread
+from measure import settled, spread
 from ours import SENSORS, OurStep, batch
 from peers.release_step import ReleaseStep, standardized
 from peers.torchgeo_step import TorchGeoStep
@@ -94,13 +94,10 @@ DEFAULTS = ("release", "ours, glibc's defaults")
 def measure(way: str, backbone: str, windows: int) -> dict[str, float]:
     """Median seconds of some steps in this process, and the memory in MB that they need."""
     torch.manual_seed(0)
-    step, times = WAYS[way](backbone, windows), []
+    step = WAYS[way](backbone, windows)
     before = settled_mb()
-    for _ in range(STEPS[windows] + 1):
-        start = time.perf_counter()
-        step()
-        times.append(time.perf_counter() - start)
-    return {"seconds": statistics.median(times[1:]), "MB": resident_mb()[1] - before}
+    times = settled(step, STEPS[windows])
+    return {"seconds": statistics.median(times), "MB": resident_mb()[1] - before}
 
 
 def facts(backbone: str, windows: int) -> dict[str, float]:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -47,6 +48,20 @@ def in_turn(ways: Mapping[str, Callable[[], Tensor | float]], rounds: int) -> Me
                 measured.times[name].append(time.perf_counter() - start)
             measured.values[name] = value
     return measured
+
+
+def settled(step: Callable[[], Any], steps: int) -> list[float]:
+    """Seconds of some steps.
+
+    Two before them do not count: with the second a process still asks for memory that it keeps from then
+    on, for activations lie between gradients and moments that the first has made.
+    """
+    times = []
+    for _ in range(steps + 2):
+        start = time.perf_counter()
+        step()
+        times.append(time.perf_counter() - start)
+    return times[2:]
 
 
 def spread(values: list[float]) -> Spread:
