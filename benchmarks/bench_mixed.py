@@ -21,7 +21,7 @@ import torch
 from torch.autograd import DeviceType
 
 from bench_alignment import ways_of
-from bench_step import ours, ratio, release
+from bench_step import compiled, ours, ratio, release
 from floor import bare_copy, bare_product, fastest, floor_of
 from measure import in_turn, settled
 from ours import SENSORS, OurStep, batch
@@ -36,7 +36,7 @@ CASES = CASES if GPU else [(SMALL, 8)]
 STEPS, ROUNDS = 10 if GPU else 2, 3
 GOALS = {"time, alignment": 8, "time, step": 3, "share of the product's rate": 0.5}
 BF16: dict[str, Any] = {"device": DEVICE, "precision": torch.bfloat16}
-WAYS = {"ours": ours, "release": release}
+WAYS = {"ours": ours, "release": release, "compiled": compiled}
 TOO_MUCH = "out of memory"
 
 
@@ -100,11 +100,13 @@ def compare(backbone: str, windows: int) -> dict[str, Any]:
     case = (backbone, str(windows))
     row: dict[str, Any] = {"backbone": backbone, "batch": windows}
     rounds = [{way: in_fresh_process(__file__, way, *case) for way in WAYS} for _ in range(ROUNDS)]
-    mine, theirs = ([one[way] for one in rounds] for way in ("ours", "release"))
+    mine, theirs, fused = ([one[way] for one in rounds] for way in WAYS)
     if not all(mine):
         return row | {"MB, ours": TOO_MUCH}
     for name, key in (("time, release / ours", "seconds"), ("memory, release / ours", "MB")):
         row[name] = ratio(*([x[key] for x in side] for side in (theirs, mine))) if all(theirs) else TOO_MUCH
+    if all(fused):
+        row["time, compiled / not"] = ratio(*([x["seconds"] for x in side] for side in (fused, mine)))
     row["MB, ours"] = round(statistics.median(x["MB"] for x in mine))
     taken = statistics.median(x["seconds"] for x in mine)
     row |= {"images per second": round(2 * windows / taken)} if GPU else {}
