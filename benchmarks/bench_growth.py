@@ -3,9 +3,9 @@
 Every point is a process of its own: ViT-Tiny, float32, 2 global crops and 2 local ones half as large, and
 all but one of batch 8, crops of 112 pixels (50 tokens), 2 sensors and 4,096 prototypes. That one point, the
 base, is on every axis; time and memory are ratios to it in the same round over the axis, of which there are
-two. Memory is that of the step: its peak less what was there before the first one. The second process trains
-on as many windows again, others, gradients averaged by DDP over gloo, each process with one thread; the
-efficiency is the time of one process over that of two.
+two. Memory is that of the step: its peak less what was there before the first one. The first two steps do
+not count. The second process trains on as many windows again, others, gradients averaged by DDP over gloo,
+each process with one thread; the efficiency is the time of one process over that of two.
 
     python benchmarks/bench_growth.py [figure]
 """

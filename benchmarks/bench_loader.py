@@ -3,18 +3,22 @@
 XStars in a Lightning trainer on the scenes of bench_reading.py: windows of 480 m, 320 and 48 pixels, drawn,
 looked up, read and decoded by the workers of a CrossSensorDataModule, scaled and cropped on the device. The
 other trainer gets one such batch over and over, all else equal: what it is faster is what the first one
-waits for. On a GPU in bf16 with 16 workers; on a CPU with one, which has to share the cores with the
-training. The first steps do not count, until what was read before the start is used up. Both in processes of
-their own, in turn. Nothing here measures the disk: the files are in the page cache.
+loses. On a GPU in bf16 with 16 workers; on a CPU with one, which has to share the cores with the training.
+Steps do not count until the batches that were read before the first one are used up. How many batches the
+loader alone gives in the time of a step at hand is told too: with less than one, a long run would lose more.
+All in processes of their own, in turn. Nothing here measures the disk: the files are in the page cache.
 
     python benchmarks/bench_loader.py
 """
 
 import json
+import os
 import sys
 import tempfile
 import time
 import warnings
+from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +34,12 @@ from xstars_lightning.datamodules import CrossSensorDataModule
 from xstars_lightning.tasks import XStars
 
 GPU = torch.cuda.is_available()
-BACKBONE, BATCH, WORKERS, PRECISION = (
-    ("vit_small_patch16_224", 128, 16, "bf16-mixed") if GPU else ("vit_tiny_patch16_224", 8, 1, "32-true")
+BACKBONE, BATCH, PRECISION = (
+    ("vit_small_patch16_224", 128, "bf16-mixed") if GPU else ("vit_tiny_patch16_224", 8, "32-true")
 )
-ROUNDS = 3
-QUEUE = 2 * WORKERS + 1  # batches that are read ahead, and one that is under way
-STEPS = 100 if GPU else 8
+WORKERS = min(16, os.cpu_count() or 1) if GPU else 1
+AHEAD = 2 * WORKERS + 1  # batches that are read ahead, and one that is under way
+STEPS, ROUNDS = 100 if GPU else 16, 3
 SENSORS = {"fine": FINE, "coarse": COARSE}
 SIZES = {"image_size": {"fine": 224, "coarse": 48}, "local_size": {"fine": 96, "coarse": 32}}
 GOAL = 0.05
@@ -52,29 +56,23 @@ class AtHand(CrossSensorDataModule):
 
 
 class Clock(Callback):
-    """Measures steps, the first ones excepted.
+    """Measures steps of a trainer, the first ones excepted, and ends its run.
 
     Args:
         skipped: Number of those that do not count.
+        steps: Number of those that do.
     """
 
-    def __init__(self, skipped: int) -> None:
-        self.skipped, self.steps, self.times = skipped, 0, [0.0, 0.0]
+    def __init__(self, skipped: int = AHEAD, steps: int = STEPS) -> None:
+        self.skipped, self.steps, self.seconds = skipped, steps, 0.0
 
-    def on_train_batch_end(self, *_: Any) -> None:
-        """Begin with the last step that does not count."""
-        self.steps += 1
-        if self.steps == self.skipped:
-            self.times[0] = self._now()
-
-    def on_train_epoch_end(self, *_: Any) -> None:
-        """End when the device has finished."""
-        self.times[1] = self._now()
-
-    @property
-    def seconds(self) -> float:
-        """Of one step."""
-        return (self.times[1] - self.times[0]) / (self.steps - self.skipped)
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        """Note the time of the last step that does not count, and of the last."""
+        if trainer.global_step == self.skipped:
+            self.seconds = -self._now()
+        if trainer.global_step == self.skipped + self.steps:
+            self.seconds += self._now()
+            trainer.should_stop = True
 
     def _now(self) -> float:
         if GPU:
@@ -82,41 +80,51 @@ class Clock(Callback):
         return time.perf_counter()
 
 
-def train(
-    kind: type[CrossSensorDataModule], folder: str, clock: Clock, batch: int = BATCH, **model: Any
-) -> None:
-    """Take the steps, at the end of which the clock knows how long one takes.
-
-    Args:
-        kind: What gives the batches.
-        folder: With the scenes.
-        clock: Of this run.
-        batch: Windows per step.
-        **model: Options of XStars.
-    """
-    seed_everything(0, verbose=False)
-    windows = batch * (clock.skipped + STEPS)
+def data(kind: type[CrossSensorDataModule], folder: str, batches: int = 2 * AHEAD + STEPS) -> Any:
+    """The scenes; more batches than are measured, lest the last ones be read before."""
     paths = {name: f"{folder}/{name}" for name in SENSORS}
-    data = kind(paths, dict(SENSORS), WINDOW, batch, WORKERS, windows, val_fraction=0)
+    return kind(paths, dict(SENSORS), WINDOW, BATCH, WORKERS, BATCH * batches, val_fraction=0)
+
+
+def train(data: CrossSensorDataModule, clock: Clock, **model: Any) -> float:
+    """Seconds that the steps of a clock take."""
+    seed_everything(0, verbose=False)
     options: dict[str, Any] = {"precision": PRECISION, "callbacks": [clock], "gradient_clip_val": 3.0}
     options |= dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar"), False)
-    trainer = Trainer(max_epochs=1, devices=1, use_distributed_sampler=False, **options)
-    trainer.fit(XStars(dict(SENSORS), windows=windows, **{"backbone": BACKBONE} | SIZES | model), data)
+    options |= {"accelerator": "gpu" if GPU else "cpu", "devices": 1, "use_distributed_sampler": False}
+    task = XStars(dict(SENSORS), data.windows_per_epoch, **{"backbone": BACKBONE} | SIZES | model)
+    Trainer(max_epochs=1, **options).fit(task, data)
+    return clock.seconds
 
 
-WAYS = {"fed": CrossSensorDataModule, "at hand": AtHand}
+def read(data: CrossSensorDataModule) -> float:
+    """Seconds in which the loader alone gives as many batches."""
+    data.setup("fit")
+    batches = iter(data.train_dataloader())
+    next(islice(batches, AHEAD - 1, None))
+    start = time.perf_counter()
+    next(islice(batches, STEPS - 1, None))
+    return time.perf_counter() - start
 
 
-def in_turn(folder: str) -> dict[str, float]:
-    """Seconds of a step in both ways."""
-    return {way: in_fresh_process(__file__, way, folder)["seconds"] for way in WAYS}
+WAYS: dict[str, Callable[[str], float]] = {
+    "fed": lambda folder: train(data(CrossSensorDataModule, folder), Clock()),
+    "at hand": lambda folder: train(data(AtHand, folder), Clock()),
+    "loader": lambda folder: read(data(CrossSensorDataModule, folder)),
+}
+
+
+def in_turn(folder: str, turn: int) -> dict[str, float]:
+    """Seconds of all ways, now one first and now the other."""
+    ways = reversed(WAYS) if turn % 2 else WAYS
+    return {way: in_fresh_process(__file__, way, folder)["seconds"] for way in ways}
 
 
 def main() -> None:
     """Print one JSON object."""
     with tempfile.TemporaryDirectory() as folder:
         write_files(Path(folder))
-        found = [in_turn(folder) for _ in range(ROUNDS)]
+        found = [in_turn(folder, turn) for turn in range(ROUNDS)]
     row = {
         "backbone": BACKBONE,
         "batch": BATCH,
@@ -124,9 +132,10 @@ def main() -> None:
         "precision": PRECISION,
         "goal": GOAL,
         "time lost to data": spread([1 - x["at hand"] / x["fed"] for x in found]),
+        "batches of the loader in a step": spread([x["at hand"] / x["loader"] for x in found]),
     }
     if GPU:
-        row["images per second"] = spread([2 * BATCH / x["fed"] for x in found])
+        row["images per second"] = spread([2 * BATCH * STEPS / x["fed"] for x in found])
     print(json.dumps({"benchmark": "Time lost to data", "rows": [row]}))
 
 
@@ -136,6 +145,4 @@ if __name__ == "__main__":
     else:
         warnings.filterwarnings("ignore")  # of scenes made up, and of few workers
         keep_blocks()
-        clock = Clock(QUEUE)
-        train(WAYS[sys.argv[1]], sys.argv[2], clock)
-        print(json.dumps({"seconds": clock.seconds}))
+        print(json.dumps({"seconds": WAYS[sys.argv[1]](sys.argv[2])}))

@@ -6,7 +6,8 @@ at its peak. The share of the product's rate is the operations of our step over 
 bf16 matrices in the same time: its model-FLOPs utilisation, with a ceiling that was measured. The share of
 views is the time in which that device makes them, of that and the step. The largest costs are shares of the
 profiled time of a step. Images per second count the windows of both sensors, each with all its crops, and
-are given on a GPU only. Of bf16 a CPU gains something if it has units for it.
+are given on a GPU only. Of bf16 a CPU gains something if it has units for it. Compiled are the blocks, as in
+bench_step.py.
 
     python benchmarks/bench_mixed.py [backbone batch]
 """
@@ -49,7 +50,7 @@ def measure(way: str, backbone: str, windows: int) -> dict[str, float]:
         if GPU:
             torch.cuda.reset_peak_memory_stats()
             before = torch.cuda.memory_allocated() / 1e6
-        times = settled(step, STEPS)  # returns a number, for which the device must have finished
+        times = settled(step, STEPS)  # a step returns a number, for which the device must have finished
     except torch.OutOfMemoryError:
         return {}
     peak = torch.cuda.max_memory_allocated() / 1e6 if GPU else resident_mb()[1]
@@ -100,13 +101,13 @@ def compare(backbone: str, windows: int) -> dict[str, Any]:
     case = (backbone, str(windows))
     row: dict[str, Any] = {"backbone": backbone, "batch": windows}
     rounds = [{way: in_fresh_process(__file__, way, *case) for way in WAYS} for _ in range(ROUNDS)]
-    mine, theirs, fused = ([one[way] for one in rounds] for way in WAYS)
+    mine, theirs, faster = ([one[way] for one in rounds] for way in ("ours", "release", "compiled"))
     if not all(mine):
         return row | {"MB, ours": TOO_MUCH}
     for name, key in (("time, release / ours", "seconds"), ("memory, release / ours", "MB")):
         row[name] = ratio(*([x[key] for x in side] for side in (theirs, mine))) if all(theirs) else TOO_MUCH
-    if all(fused):
-        row["time, compiled / not"] = ratio(*([x["seconds"] for x in side] for side in (fused, mine)))
+    if all(faster):
+        row["time, compiled / not"] = ratio(*([x["seconds"] for x in side] for side in (faster, mine)))
     row["MB, ours"] = round(statistics.median(x["MB"] for x in mine))
     taken = statistics.median(x["seconds"] for x in mine)
     row |= {"images per second": round(2 * windows / taken)} if GPU else {}

@@ -14,7 +14,7 @@ allocator.
 Memory is that of the step: the peak of the process less what it had before its first step. TorchGeo's MoCo v3
 has two passes of a student and two of a teacher like DINO on global crops alone; it is compared with a step
 of ours without local crops, on the same number of images, all else equal. Compiled are the blocks of student
-and teacher, one by one.
+and teacher, one by one, for which a C++ compiler is needed.
 
     python benchmarks/bench_step.py
 """
@@ -56,7 +56,7 @@ def compiled(backbone: str, windows: int, device: str = "cpu", **options: Any) -
     step = OurStep(backbone, device=device, **options)
     for encoder in (step.task.model, step.task.teacher):
         for block in encoder.trunk.blocks:
-            block.compile()
+            block.compile(dynamic=False, fullgraph=True)  # for each size of crops, and all of the block
     views = step.task.views(batch(SENSORS, windows, device=device))
     return lambda: step(views)
 

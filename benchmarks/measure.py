@@ -53,8 +53,8 @@ def in_turn(ways: Mapping[str, Callable[[], Tensor | float]], rounds: int) -> Me
 def settled(step: Callable[[], Any], steps: int) -> list[float]:
     """Seconds of some steps.
 
-    Two before them do not count: with the second a process still asks for memory that it keeps from then
-    on, for activations lie between gradients and moments that the first has made.
+    Two before them do not count: gradients and the optimizer's moments, which the first makes, take room
+    that activations had, so that the second asks for more memory. From the third on all is there.
     """
     times = []
     for _ in range(steps + 2):

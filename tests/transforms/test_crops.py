@@ -34,14 +34,16 @@ def test_averaging_down_keeps_the_ground():
     assert average_down(image, 300) is image
 
 
-@pytest.mark.parametrize("shape", [(96, 64), (97, 64)])
-def test_averaging_down_is_the_mean_of_blocks_whether_or_not_they_fit(shape):
-    image = torch.rand(2, 3, *shape)
-    expected = torch.nn.functional.adaptive_avg_pool2d(image, (shape[0] // 4, shape[1] // 4))
-    torch.testing.assert_close(average_down(image, 24), expected)
+@pytest.mark.parametrize(("height", "rows"), [(96, 4), (98, 5)])
+def test_averaging_down_is_the_mean_of_blocks(height, rows):
+    image = torch.rand(2, 3, height, 64)
+    averaged = average_down(image, height / 4)
+    assert averaged.shape == (2, 3, round(height / 4), 16)
+    torch.testing.assert_close(averaged[..., 0, 0], image[..., :rows, :4].mean(dim=(2, 3)))
+    torch.testing.assert_close(averaged.mean(), image.mean(), atol=0.01, rtol=0)
 
 
-def test_crops_are_those_of_affine_grids():
+def test_crops_are_those_of_affine_grids_under_autocast_too():
     torch.manual_seed(0)
     image, crops = torch.rand(4, 3, 40, 40), random_crops(12, (0.2, 0.8))
     grid = torch.nn.functional.affine_grid(crops, [12, 3, 16, 16], align_corners=False)
@@ -49,6 +51,8 @@ def test_crops_are_those_of_affine_grids():
         image.repeat(3, 1, 1, 1), grid, padding_mode="border", align_corners=False
     )
     torch.testing.assert_close(crop(image, crops, 16), expected)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        torch.testing.assert_close(crop(image, crops, 16), expected)
 
 
 def test_averaging_down_prevents_aliasing():

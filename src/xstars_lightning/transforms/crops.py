@@ -1,7 +1,6 @@
 """Random crops as affine maps of the ground: drawn once, applied to every sensor."""
 
 import math
-from functools import reduce
 
 import torch
 import torch.nn.functional as F
@@ -61,7 +60,10 @@ def crop(image: Tensor, crops: Tensor, size: int) -> Tensor:
 
 
 def _grid(crops: Tensor, size: int) -> Tensor:
-    """What ``affine_grid`` gives, a tenth of its time on a CPU: maps (..., 2, 3) -> places (..., S, S, 2)."""
+    """What ``affine_grid`` gives: maps (..., 2, 3) -> places (..., S, S, 2).
+
+    In a tenth of its time on a CPU, and in float32 under autocast too, where it rounds to half a pixel.
+    """
     # A place is one complex number, x + iy, so that the map is one product and one sum of them.
     places = torch.view_as_complex(crops.transpose(-1, -2).contiguous())
     across, down, centre = places[..., None, None].unbind(-3)
@@ -82,9 +84,7 @@ def average_down(image: Tensor, side: float) -> Tensor:
     factor = int(max(image.shape[-2:]) / side)
     if factor < 2:
         return image
-    if any(length % factor for length in image.shape[-2:]):
-        height, width = (round(length / factor) for length in image.shape[-2:])
-        return F.adaptive_avg_pool2d(image, (height, width))
-    for dim in (2, 3):  # the same, in less than half of the time on a CPU
-        image = reduce(torch.add, image.unflatten(dim, (-1, factor)).unbind(dim + 1))
-    return image / factor**2
+    height, width = image.shape[-2:]
+    if height % factor == width % factor == 0:
+        return F.avg_pool2d(image, factor)  # the same in two thirds of the time on a CPU
+    return F.adaptive_avg_pool2d(image, (round(height / factor), round(width / factor)))
